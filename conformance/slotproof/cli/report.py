@@ -1,0 +1,48 @@
+"""``slotproof report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from slotproof.cli.common import console
+from slotproof.cli.outputs import write_outputs
+from slotproof.errors import Exit, UsageProblem
+from slotproof.report import terminal
+from slotproof.results.merge import merge
+from slotproof.results.reader import read
+from slotproof.suites import library
+
+
+@click.command()
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), metavar="FOLDER",
+              help="Where the reports go; default: beside the (first) results.")
+@click.option("--status", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write STATUS.md to FILE as well, such as reports/STATUS.md.")
+def report(results: tuple[Path, ...], output: Path | None, status: Path | None) -> int:
+    """Judge RESULTS (results.jsonl, or the folder that holds one) again and write the reports.
+
+    Several are shards of one run (`slotproof run --shard i/n`): they are merged, and a shard that
+    is missing is an error.
+    """
+    out = console()
+    paths = [p / "results.jsonl" if p.is_dir() else p for p in results]
+    for path in paths:
+        if not path.is_file():
+            raise UsageProblem(f"reading {path}", "there is no such file", "name a results.jsonl")
+    runs = [read(path) for path in paths]
+    run = merge(runs) if len(runs) > 1 or runs[0].header.get("shard") else runs[0]
+    folder = output or paths[0].parent
+    folder.mkdir(parents=True, exist_ok=True)
+    known = library.expectations(library.load_all())
+    written = write_outputs(run, folder, known)
+    terminal.render(written.matrix, out)
+    for problem in run.problems:
+        out.print(Text(f"not whole: {problem}", "yellow"), soft_wrap=True)
+    if status:
+        status.write_text(written.status.read_text(encoding="utf-8"), encoding="utf-8")
+    out.print(Text(f"report: {written.html}"), soft_wrap=True)
+    return Exit.HELD if run.complete else Exit.ENVIRONMENT

@@ -1,0 +1,1 @@
+"""From observations to verdicts: pure functions, no I/O."""

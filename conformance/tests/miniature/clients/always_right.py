@@ -1,0 +1,5 @@
+"""Right in everything."""
+
+from tiny_redis import Redis, install
+
+install(Redis)

@@ -1,0 +1,209 @@
+"""However a run ends: results so far are kept, the rest is named, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from slotproof.data import fixtures_dir
+from slotproof.judge.matrix import build
+from slotproof.judge.verdict import Verdict
+from slotproof.model import Outcome
+from slotproof.results.reader import read
+
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.namespaces,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
+
+MINIATURE = Path(__file__).parents[1] / "miniature"
+TESTS = 40
+# What issue and documentation promise.
+GONE_WITHIN_SECONDS = 5.0
+MARK = "SLOTPROOF_TEST_MARK"
+
+
+@pytest.fixture
+def fixtures(tmp_path: Path) -> Path:
+    """The real data files with the miniature suite instead of the real ones."""
+    folder = tmp_path / "fixtures"
+    (folder / "suites").mkdir(parents=True)
+    for entry in fixtures_dir().iterdir():
+        if entry.name != "suites":
+            (folder / entry.name).symlink_to(entry)
+    (folder / "suites" / "steady").symlink_to(MINIATURE / "suites" / "steady")
+    return folder
+
+
+class Started:
+    """A ``slotproof run`` as a process, and every process that it started, by an inherited mark."""
+
+    def __init__(self, fixtures: Path, folder: Path, *more: str) -> None:
+        self.mark = uuid.uuid4().hex
+        self.folder = folder
+        self.log = folder.parent / f"{folder.name}.log"
+        argv = ["run", "steady", "--client", "redis-py", "--topology", "standalone"]
+        with self.log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "slotproof", *argv, "--output", str(folder), *more],
+                env=os.environ | {"SLOTPROOF_FIXTURES": str(fixtures), MARK: self.mark},
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,
+            )
+
+    @property
+    def results(self) -> Path:
+        """The results file."""
+        return self.folder / "results.jsonl"
+
+    def done(self) -> int:
+        """How many results have been written so far."""
+        if not self.results.exists():
+            return 0
+        return self.results.read_bytes().count(b'"type":"test"') or (
+            self.results.read_bytes().count(b'"type": "test"')
+        )
+
+    def wait_for_results(self, count: int) -> None:
+        """Wait until ``count`` results are there."""
+        until(lambda: self.done() >= count or self.process.poll() is not None, 60)
+        assert self.done() >= count, self.log.read_text(encoding="utf-8")
+
+    def alive(self) -> dict[int, str]:
+        """Every living process of the run, the runner included: pid to command line."""
+        found = {}
+        needle = f"{MARK}={self.mark}".encode()
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                with suppress(OSError):
+                    if needle in (entry / "environ").read_bytes():
+                        command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+                        if command:
+                            found[int(entry.name)] = command.decode("utf-8", "replace")
+        return found
+
+    def namespaces(self) -> set[str]:
+        """The network and process namespaces of the run's processes, other than our own."""
+        found = set()
+        for pid in self.alive():
+            for kind in ("net", "pid"):
+                with suppress(OSError):
+                    found.add(f"{pid and Path(f'/proc/{pid}/ns/{kind}').readlink()}")
+        ours = {str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in ("net", "pid")}
+        return found - ours
+
+    def children(self, pattern: str) -> list[int]:
+        """Pids of the run's processes whose command line matches."""
+        return [pid for pid, command in self.alive().items() if re.search(pattern, command)]
+
+
+def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait for a state; the deadline only keeps a broken run from hanging the tests."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@contextmanager
+def started(fixtures: Path, folder: Path, *more: str) -> Iterator[Started]:
+    """Run slotproof; whatever the test does, nothing stays behind."""
+    run = Started(fixtures, folder, *more)
+    try:
+        yield run
+    finally:
+        for pid in run.alive():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        run.process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("attempt", range(10))
+def test_the_runner_is_ended(
+    fixtures: Path, tmp_path: Path, number: signal.Signals, attempt: int
+) -> None:
+    with started(fixtures, tmp_path / "run") as run:
+        # Not always at the same point of the run.
+        run.wait_for_results(1 + 3 * attempt)
+        assert run.namespaces()
+        assert run.children("-server")
+        os.kill(run.process.pid, number)
+        assert until(lambda: not run.alive(), GONE_WITHIN_SECONDS), run.alive()
+        code = run.process.wait()
+        kept = read(run.results)
+    assert code == (-signal.SIGKILL if number is signal.SIGKILL else 130)
+    assert len(kept.observations) >= 1 + 3 * attempt
+    assert all(seen.outcome is Outcome.PASSED for seen in kept.observations)
+    assert kept.problems
+    (row,) = build(kept).rows
+    (cell,) = row.cells
+    not_run = [t for t, judged in cell.tests.items() if judged.verdict is Verdict.ENVIRONMENT]
+    assert len(not_run) == TESTS - len(kept.observations)
+    assert not list(Path("/tmp").glob("steady-suite*"))
+
+
+def test_an_interrupted_run_is_resumed_to_the_same_matrix(fixtures: Path, tmp_path: Path) -> None:
+    with started(fixtures, tmp_path / "whole") as run:
+        assert run.process.wait() == 0
+    whole = read(tmp_path / "whole" / "results.jsonl")
+    with started(fixtures, tmp_path / "cut") as run:
+        run.wait_for_results(10)
+        os.kill(run.process.pid, signal.SIGKILL)
+        run.process.wait()
+        assert until(lambda: not run.alive(), GONE_WITHIN_SECONDS)
+        kept = run.done()
+    with started(fixtures, tmp_path / "cut", "--resume", str(tmp_path / "cut")) as run:
+        assert run.process.wait() == 0, run.log.read_text(encoding="utf-8")
+    resumed = read(tmp_path / "cut" / "results.jsonl")
+    assert resumed.complete, resumed.problems
+    assert 10 <= kept < TESTS
+    one, other = (build(r).rows[0].cells[0] for r in (whole, resumed))
+    assert (one.proved, one.offline, one.counts) == (other.proved, other.offline, other.counts)
+    assert {t: j.verdict for t, j in one.tests.items()} == {
+        t: j.verdict for t, j in other.tests.items()
+    }
+    assert all(len(j.observations) == 1 for j in other.tests.values())
+
+
+def test_a_server_killed_in_mid_run_is_replaced_and_named(fixtures: Path, tmp_path: Path) -> None:
+    with started(fixtures, tmp_path / "run") as run:
+        run.wait_for_results(5)
+        (server, *_) = run.children("-server .*6379|-server.*conf")
+        os.kill(server, signal.SIGKILL)
+        assert run.process.wait() == 0, run.log.read_text(encoding="utf-8")
+        results = read(run.results)
+    assert results.complete, results.problems
+    (cell,) = build(results).rows[0].cells
+    assert {j.verdict for j in cell.tests.values()} == {Verdict.PASS}
+    lost = [s for s in results.observations if s.outcome is Outcome.SERVER_LOST]
+    failed = [s for s in results.observations if s.outcome is not Outcome.PASSED]
+    assert lost or failed
+    assert "gone in mid-run" in cell.run.server_log
+
+
+def test_pytest_killed_in_mid_run_costs_one_test(fixtures: Path, tmp_path: Path) -> None:
+    with started(fixtures, tmp_path / "run") as run:
+        run.wait_for_results(5)
+        (pytest_pid, *_) = run.children(r"-m pytest")
+        os.kill(pytest_pid, signal.SIGKILL)
+        assert run.process.wait() == 0, run.log.read_text(encoding="utf-8")
+        results = read(run.results)
+    crashed = [s for s in results.observations if s.outcome is Outcome.CRASHED]
+    assert len(crashed) <= 1
+    assert len({s.test for s in results.observations}) == TESTS
