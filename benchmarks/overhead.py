@@ -23,6 +23,7 @@ from pathlib import Path
 import click
 from figures import Figures
 
+from slotproof import names
 from slotproof.cells.isolation import Isolation, probe, wrap
 from slotproof.cells.plan import CellPlan, ClientPlan, ServerPlan
 from slotproof.cells.private import hide_shared_folders, raise_loopback
@@ -32,12 +33,12 @@ from slotproof.model import CellId, Topology
 from slotproof.runner.lane import LaneProcess
 from slotproof.runner.prepare import prepare
 from slotproof.servers import embedded, spec
-from slotproof.suites import collected, manifest
+from slotproof.suites import collected, library
 
 
 @click.command(help=__doc__)
 @click.option("--suite", default="redis-py", show_default=True)
-@click.option("--topology", type=click.Choice(list(Topology)), default=Topology.CLUSTER)
+@click.option("--topology", type=click.Choice([str(t) for t in Topology]), default="cluster")
 @click.option("--file", "files", multiple=True, help="Only these files of the suite.")
 @click.option("--pairs", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--bar", default=1.25, show_default=True)
@@ -75,7 +76,9 @@ def main(suite: str, topology: str, files: tuple[str, ...], pairs: int, bar: flo
 
 def _plan(name: str, topology: Topology, files: tuple[str, ...], isolation: Isolation) -> CellPlan:
     """A lane with all locked tests of the files, without what changes from run to run."""
-    suite = manifest.find(name)
+    known = library.load_all()
+    names.check("suite", [name], known)
+    suite = known[name]
     client = next(c for c in plugin.load_all().values() if c.control)
     prepared = prepare({name: suite}, {client.name: client}, spec.find(spec.DEFAULT), print)
     for problem in prepared.failed.values():

@@ -10,15 +10,18 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from slotproof.data import fixtures_dir
 from slotproof.errors import UsageProblem
 from slotproof.judge.matrix import Matrix, Ratio
 from slotproof.model import Run, Topology
-from slotproof.results.records import Bench
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from slotproof.results.records import Bench
 
 GROUPS = ("functional", "performance", "reliability")
 COMPARATORS: Mapping[str, Callable[[float, float], bool]] = {

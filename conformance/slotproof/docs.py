@@ -127,7 +127,7 @@ def server_page() -> str:
     for spec in specs.values():
         for bug in spec.bugs:
             parts += [
-                f"## Known fault of {spec.title}",
+                f"## Known fault of {spec.title}: {bug.title}",
                 f"{bug.versions[:1].upper()}{bug.versions[1:]}.",
                 bug.effect.strip(),
                 f"```\n{bug.reproduce.strip()}\n```",

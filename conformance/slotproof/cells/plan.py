@@ -46,9 +46,10 @@ class CellPlan:
 
     ``ids``: the tests to run, in order, or None to run (or collect) everything. ``pytest_args``
     and ``env`` may hold ``{url}``, ``{host}``, ``{port}`` and ``{nodes}``. ``timeout`` in seconds
-    per test. ``done``: outcomes of an interrupted run, which are not repeated. ``reruns``: how often a test that did not pass is tried again. ``leash``: ``record``
-    inside a private network, ``refuse`` elsewhere. ``workdir``: a fresh folder that the cell owns
-    and empties. ``expose``: paths that stay visible although temporary folders are private.
+    per test. ``done``: outcomes of an interrupted run, which are not repeated. ``reruns``: how
+    often a test that did not pass is tried again. ``leash``: ``record`` inside a private network,
+    ``refuse`` elsewhere. ``workdir``: a fresh folder that the cell owns and empties. ``expose``:
+    paths that stay visible although temporary folders are private.
     """
 
     cell: CellId

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 # /run holds the sockets of container engines and of servers that Debian's packages start.
-HIDDEN = ("/tmp", "/var/tmp", "/run", "/dev/shm")  # noqa: S108 - hidden, not used
+HIDDEN = ("/tmp", "/var/tmp", "/run", "/dev/shm")
 # What other programs need in there to run at all (NixOS keeps its programs below /run).
 _ALWAYS_VISIBLE = ("/run/current-system", "/run/wrappers", "/run/opengl-driver")
 _STAGE = "/mnt"

@@ -96,7 +96,9 @@ class Session:
                 verdict = Ended.ITSELF if self.closed else Ended.CRASHED
             elif servers_lost():
                 verdict = Ended.SERVERS
-            elif time.monotonic() - self._last > (self.timeout if self.current else SILENCE_SECONDS):
+            elif time.monotonic() - self._last > (
+                self.timeout if self.current else SILENCE_SECONDS
+            ):
                 self._ask_for_stacks()
                 verdict = Ended.HUNG
             else:
@@ -133,6 +135,9 @@ class Session:
             with contextlib.suppress(ValueError):
                 return f"the interpreter died of {signal.Signals(-code).name}"
         return f"the interpreter left with exit code {code}"
+
+    def _silent_for(self) -> float:
+        return time.monotonic() - self._last
 
     def _ask_for_stacks(self) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -335,9 +335,7 @@ def main(argv: list[str]) -> int:
     except Stop:
         return 143
     except SlotproofError as error:
-        supervisor._say(
-            "problem", tried=error.tried, found=error.found, next_step=error.next_step
-        )
+        supervisor._say("problem", tried=error.tried, found=error.found, next_step=error.next_step)
         return 1
     return 0
 

@@ -13,13 +13,13 @@ import click
 from rich.text import Text
 
 from slotproof.cells.isolation import Isolation, probe
-from slotproof.clients import plugin
 from slotproof.cli.common import DEFAULT_SERVER, console
+from slotproof.clients import plugin
 from slotproof.data import fixtures_dir
 from slotproof.errors import Exit, SlotproofError
 from slotproof.fetch import cache
-from slotproof.servers import canary, docker, embedded, spec
 from slotproof.model import Topology
+from slotproof.servers import canary, docker, embedded, spec
 from slotproof.suites import library
 
 _LOW_DISK = 2 << 30
@@ -43,7 +43,9 @@ def doctor() -> int:
     out = console()
     bad = False
     for check in _checks():
-        mark, style = {True: ("ok", "green"), None: ("--", "yellow"), False: ("no", "red")}[check.good]
+        mark, style = {True: ("ok", "green"), None: ("--", "yellow"), False: ("no", "red")}[
+            check.good
+        ]
         out.print(Text(f"{mark}  ", style) + Text(check.text), soft_wrap=True)
         bad |= check.good is False
     return Exit.ENVIRONMENT if bad else Exit.HELD
@@ -53,9 +55,7 @@ def _checks() -> Iterator[Check]:
     yield Check(True, f"Python {platform.python_version()} on {platform.platform()}")
     yield Check(None if (os.cpu_count() or 1) < 2 else True, f"{os.cpu_count()} processors")
     yield from _guarded("data files", lambda: f"data files in {fixtures_dir()}")
-    yield from _guarded(
-        "suites", lambda: f"suites: {', '.join(library.load_all()) or 'none'}"
-    )
+    yield from _guarded("suites", lambda: f"suites: {', '.join(library.load_all()) or 'none'}")
     yield from _guarded("clients", lambda: f"clients: {', '.join(plugin.load_all())}")
     yield from _guarded("cache", lambda: f"cache in {cache.cache_dir()}")
     free = shutil.disk_usage(Path.home()).free
@@ -76,11 +76,13 @@ def _checks() -> Iterator[Check]:
 
 def _server() -> str:
     binary = embedded.binary(spec.find(DEFAULT_SERVER))
-    with cache.staging() as folder:
-        with embedded.start(
+    with (
+        cache.staging() as folder,
+        embedded.start(
             binary, Topology.CLUSTER, ports=None, config={}, replicas=1, workdir=folder
-        ) as deployment:
-            sick = canary.check(deployment.nodes)
+        ) as deployment,
+    ):
+        sick = canary.check(deployment.nodes)
     if sick:
         return f"{binary.product} {binary.version}: {', '.join(sick)} does not execute scripts"
     return f"a 3+3 cluster of {binary.product} {binary.version} forms and executes scripts"
@@ -91,5 +93,3 @@ def _guarded(what: str, look: Callable[[], str]) -> Iterator[Check]:
         yield Check(True, look())
     except SlotproofError as error:
         yield Check(False, f"{what}: {error.found}; {error.next_step}")
-
-

@@ -8,15 +8,17 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from slotproof.clients import plugin
 from slotproof.cli.common import console
+from slotproof.clients import plugin
 from slotproof.runner.prepare import client_version
 from slotproof.servers.spec import load_all as load_servers
 from slotproof.suites import collected, library
 
 
 @click.command("list")
-@click.argument("what", type=click.Choice(["suites", "clients", "servers", "tests"]), required=False)
+@click.argument(
+    "what", type=click.Choice(["suites", "clients", "servers", "tests"]), required=False
+)
 def list_(what: str | None) -> None:
     """List what there is: suites, clients and servers, or the ids of all tests."""
     out = console()

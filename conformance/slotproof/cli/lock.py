@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from slotproof import names
-from slotproof.clients import plugin
 from slotproof.cli.common import DEFAULT_SERVER, console, terminable
+from slotproof.clients import plugin
 from slotproof.environments import compile_lock
 from slotproof.errors import EnvironmentProblem, Exit
 from slotproof.model import LockedTest, Outcome, Topology
@@ -28,10 +28,17 @@ UNKNOWN_SECONDS = 0.05
 
 @click.command()
 @click.argument("suite", nargs=-1)
-@click.option("--requirements", is_flag=True,
-              help="Resolve the suite's test dependencies anew and lock them with hashes.")
-@click.option("--durations", type=click.Path(path_type=Path, exists=True), metavar="FILE",
-              help="Take the tests' durations from a results.jsonl (a full run of the control).")
+@click.option(
+    "--requirements",
+    is_flag=True,
+    help="Resolve the suite's test dependencies anew and lock them with hashes.",
+)
+@click.option(
+    "--durations",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE",
+    help="Take the tests' durations from a results.jsonl (a full run of the control).",
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the lock would change.")
 def lock(suite: tuple[str, ...], requirements: bool, durations: Path | None, check: bool) -> int:
     """Lock the ids and kinds of SUITEs' tests (default: all suites).

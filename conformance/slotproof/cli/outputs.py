@@ -1,4 +1,4 @@
-"""Everything a results file is turned into: STATUS.md, the HTML report; one place for all commands."""
+"""Everything a results file is turned into: STATUS.md and the HTML report, for all commands."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slotproof.criteria import evaluate, load
+from slotproof.criteria import caveats, evaluate, load
 from slotproof.errors import EnvironmentProblem
 from slotproof.gate.expectations import Expectation
 from slotproof.judge.matrix import Matrix, build
@@ -31,7 +31,7 @@ def write_outputs(
     matrix = build(run)
     results = folder / "results.jsonl"
     benches = read_benches(results) if results.exists() else ()
-    measured = evaluate(load(), matrix, benches)
+    measured = evaluate(load(), matrix, benches, caveats=caveats(run))
     outputs = Outputs(matrix, folder / "STATUS.md", folder / "report.html")
     known = [entry for entries in expectations.values() for entry in entries]
     try:

@@ -18,10 +18,18 @@ from slotproof.suites import library
 
 @click.command()
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--output", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="Where the reports go; default: beside the (first) results.")
-@click.option("--status", type=click.Path(path_type=Path), metavar="FILE",
-              help="Write STATUS.md to FILE as well, such as reports/STATUS.md.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where the reports go; default: beside the (first) results.",
+)
+@click.option(
+    "--status",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write STATUS.md to FILE as well, such as reports/STATUS.md.",
+)
 def report(results: tuple[Path, ...], output: Path | None, status: Path | None) -> int:
     """Judge RESULTS (results.jsonl, or the folder that holds one) again and write the reports.
 

@@ -13,9 +13,9 @@ import click
 from rich.text import Text
 
 from slotproof import names
-from slotproof.clients import plugin
 from slotproof.cli.common import DEFAULT_SERVER, INTERRUPTED, TOPOLOGY, console, terminable
 from slotproof.cli.outputs import write_outputs
+from slotproof.clients import plugin
 from slotproof.errors import Exit, UsageProblem
 from slotproof.gate.gate import evaluate
 from slotproof.gate.render import render as render_gate
@@ -29,7 +29,9 @@ from slotproof.servers.spec import load_all as load_servers
 from slotproof.suites import library
 
 
-def _shard(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, int] | None:
+def _shard(
+    _ctx: click.Context, _param: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
     if value is None:
         return None
     try:
@@ -43,33 +45,79 @@ def _shard(_ctx: click.Context, _param: click.Parameter, value: str | None) -> t
 
 @click.command()
 @click.argument("suite", nargs=-1)
-@click.option("--client", "clients", multiple=True, metavar="NAME",
-              help="Client to run through, several times for several; default: every one installed. "
-              "The control is always added.")
-@click.option("--topology", "topologies", multiple=True, type=TOPOLOGY,
-              help="Default: both.")
-@click.option("--server", default=DEFAULT_SERVER, show_default=True, metavar="NAME",
-              help="Server to run on, see `slotproof list servers`.")
-@click.option("--backend", default="embedded", show_default=True, metavar="embedded|docker|URL",
-              help="Where servers come from: processes of the cell's own, containers, or the URL of "
-              "a cluster that is there already.")
-@click.option("--profile", type=click.Choice([str(p) for p in Profile]), default="quick",
-              show_default=True, help="How much of each suite: a sample by hash rank, or all of it.")
+@click.option(
+    "--client",
+    "clients",
+    multiple=True,
+    metavar="NAME",
+    help="Client to run through, several times for several; default: every one installed. "
+    "The control is always added.",
+)
+@click.option("--topology", "topologies", multiple=True, type=TOPOLOGY, help="Default: both.")
+@click.option(
+    "--server",
+    default=DEFAULT_SERVER,
+    show_default=True,
+    metavar="NAME",
+    help="Server to run on, see `slotproof list servers`.",
+)
+@click.option(
+    "--backend",
+    default="embedded",
+    show_default=True,
+    metavar="embedded|docker|URL",
+    help="Where servers come from: processes of the cell's own, containers, or the URL of "
+    "a cluster that is there already.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice([str(p) for p in Profile]),
+    default="quick",
+    show_default=True,
+    help="How much of each suite: a sample by hash rank, or all of it.",
+)
 @click.option("--only", multiple=True, metavar="ID", help="Run just this test, by its id.")
-@click.option("--shard", callback=_shard, metavar="i/n",
-              help="Run the i-th of n parts; merge the parts with `slotproof report`.")
-@click.option("-j", "--jobs", type=click.IntRange(1, 256), default=None,
-              help="Lanes side by side; default: the number of processors.")
-@click.option("--reruns", type=click.IntRange(0, 5), default=1, show_default=True,
-              help="Further attempts for a test that does not pass, in every column.")
-@click.option("--output", type=click.Path(path_type=Path), default=None, metavar="FOLDER",
-              help="Where results and reports go; default: a new folder below reports/.")
-@click.option("--resume", is_flag=False, flag_value="", default=None, metavar="[FOLDER]",
-              help="Go on with the interrupted run in FOLDER, or the newest one, with its options.")
-@click.option("--gate", is_flag=True,
-              help="Exit 1 where a test does worse than its expectation or a locked id is missing.")
-@click.option("--allow-flush", is_flag=True,
-              help="With a URL: the servers there may be emptied.")
+@click.option(
+    "--shard",
+    callback=_shard,
+    metavar="i/n",
+    help="Run the i-th of n parts; merge the parts with `slotproof report`.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=None,
+    help="Lanes side by side; default: the number of processors.",
+)
+@click.option(
+    "--reruns",
+    type=click.IntRange(0, 5),
+    default=1,
+    show_default=True,
+    help="Further attempts for a test that does not pass, in every column.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="FOLDER",
+    help="Where results and reports go; default: a new folder below reports/.",
+)
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="",
+    default=None,
+    metavar="[FOLDER]",
+    help="Go on with the interrupted run in FOLDER, or the newest one, with its options.",
+)
+@click.option(
+    "--gate",
+    is_flag=True,
+    help="Exit 1 where a test does worse than its expectation or a locked id is missing.",
+)
+@click.option("--allow-flush", is_flag=True, help="With a URL: the servers there may be emptied.")
 @click.pass_context
 def run(ctx: click.Context, /, **given: Any) -> int:
     """Run SUITEs (default: all) through clients on servers, and write the report.
@@ -123,9 +171,7 @@ def _options(given: Mapping[str, Any], output: Path) -> RunOptions:
     )
 
 
-def execute(
-    options: RunOptions, *, argv: Sequence[str], gate: bool, resume: bool = False
-) -> int:
+def execute(options: RunOptions, *, argv: Sequence[str], gate: bool, resume: bool = False) -> int:
     """Run, report and, when asked, gate. Returns the exit code."""
     out = console()
     suites = {name: s for name, s in library.load_all().items() if name in options.suites}
@@ -134,9 +180,7 @@ def execute(
     with terminable():
         try:
             with progress_views.for_console(out) as progress:
-                run_cells(
-                    options, suites, clients, argv=argv, progress=progress, resume=resume
-                )
+                run_cells(options, suites, clients, argv=argv, progress=progress, resume=resume)
         except KeyboardInterrupt:
             interrupted = True
     path = options.output / "results.jsonl"
@@ -148,15 +192,17 @@ def execute(
     terminal.render(written.matrix, out)
     code: int = Exit.HELD
     if gate:
-        result = evaluate(
-            results, written.matrix, library.expectations(suites), _today()
-        )
+        result = evaluate(results, written.matrix, library.expectations(suites), _today())
         render_gate(result, out)
         code = result.exit_code
     if interrupted:
         out.print(
-            Text(f"interrupted: results so far are kept; `slotproof run --resume {options.output}`"
-                 " goes on", "yellow"), soft_wrap=True,
+            Text(
+                f"interrupted: results so far are kept; `slotproof run --resume {options.output}`"
+                " goes on",
+                "yellow",
+            ),
+            soft_wrap=True,
         )
         code = INTERRUPTED
     elif not gate and any(c.status != "run" for row in written.matrix.rows for c in row.cells):
@@ -181,9 +227,7 @@ def _resume(ctx: click.Context, folder: Path, gate: bool) -> int:
             "start a new run",
         )
     past = ctx.command.make_context("run", words[words.index("run") + 1 :]).params
-    return execute(
-        _options(past, folder), argv=words, gate=gate or past["gate"], resume=True
-    )
+    return execute(_options(past, folder), argv=words, gate=gate or past["gate"], resume=True)
 
 
 def _newest() -> Path:

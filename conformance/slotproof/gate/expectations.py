@@ -30,9 +30,7 @@ from slotproof.errors import UsageProblem
 from slotproof.judge.verdict import Verdict
 from slotproof.model import CellId, Topology
 
-_KEYS = frozenset(
-    {"client", "topology", "server", "verdict", "reason", "link", "expires", "tests"}
-)
+_KEYS = frozenset({"client", "topology", "server", "verdict", "reason", "link", "expires", "tests"})
 _REQUIRED = ("client", "verdict", "reason", "link", "tests")
 
 

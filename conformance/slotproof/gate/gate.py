@@ -77,7 +77,7 @@ def evaluate(
             ]
             mine = [e for e in entries if e.covers_cell(cell.cell)]
             for judged in cell.tests.values():
-                problems += _hold(cell, judged, mine, today, expected, selected)
+                problems += _hold(cell, judged, mine, expected, selected)
         problems += [
             Problem(Fault.IMPROVED, f"{entry}: {pattern} is as good as the control now")
             for (entry, pattern), used in selected.items()
@@ -92,7 +92,6 @@ def _hold(
     cell: CellVerdicts,
     judged: Judged,
     entries: Sequence[Expectation],
-    today: date,
     expected: dict[Expectation, int],
     selected: dict[tuple[Expectation, str], bool],
 ) -> list[Problem]:

@@ -16,7 +16,9 @@ SHOWN = 50
 def render(result: GateResult, out: Console) -> None:
     """Print every problem by fault, worst first, then whether the gate holds."""
     order = list(Fault)
-    ordered = sorted(result.problems, key=lambda p: (order.index(p.fault), str(p.cell), p.test or ""))
+    ordered = sorted(
+        result.problems, key=lambda p: (order.index(p.fault), str(p.cell), p.test or "")
+    )
     for fault, group in groupby(ordered, key=lambda p: p.fault):
         problems = list(group)
         out.print(Text(f"\n{fault} ({len(problems)})", "bold red"))

@@ -221,13 +221,11 @@ def _judge_test(
 
 
 def _touched(attempts: Sequence[Observation]) -> bool:
-    """True when any attempt touched: a re-run that failed early must not hide that the first did."""
+    """True when any attempt touched: a re-run that fails early must not hide an earlier one."""
     return any(is_touch(a.touches) for a in attempts)
 
 
-def _foreign(
-    mine: Sequence[Observation], theirs: Sequence[Observation]
-) -> tuple[Connect, ...]:
+def _foreign(mine: Sequence[Observation], theirs: Sequence[Observation]) -> tuple[Connect, ...]:
     """Connections of the subject's that the control's run of the same test does not show.
 
     A test that opens a socket itself does so in both columns; what only the subject opens is the

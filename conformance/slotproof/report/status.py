@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from slotproof.criteria import GROUPS, Measured
-from slotproof.judge.matrix import CellVerdicts, Matrix, Row
 from slotproof.judge.verdict import Verdict
-from slotproof.model import Run
 from slotproof.report.systems import (
     SYSTEMS,
     Column,
@@ -21,6 +18,12 @@ from slotproof.report.systems import (
     server_names,
     titles,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from slotproof.judge.matrix import CellVerdicts, Matrix, Row
+    from slotproof.model import Run
 
 _NONE = "\N{EN DASH}"
 

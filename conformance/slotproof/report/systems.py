@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from slotproof.judge.matrix import CellVerdicts, Matrix, Row
 from slotproof.judge.verdict import Verdict
-from slotproof.model import CellId, Run
+
+if TYPE_CHECKING:
+    from slotproof.judge.matrix import CellVerdicts, Matrix, Row
+    from slotproof.model import CellId, Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from slotproof.judge.matrix import CellVerdicts, Judged, Matrix, Ratio
 from slotproof.judge.verdict import Verdict
 from slotproof.report.systems import TROUBLE, Column, columns, count, in_column, titles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from slotproof.judge.matrix import CellVerdicts, Judged, Matrix, Ratio
 
 # A column narrower than this breaks its figures; then the matrix is turned into a list.
 _COLUMN_WIDTH = 19

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from slotproof.model import (
     CellId,
@@ -20,6 +19,9 @@ from slotproof.model import (
     Topology,
 )
 from slotproof.results.records import SCHEMA_VERSION, Bench, Header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from slotproof.model import CellRun, Observation, SuiteRun
-from slotproof.results.records import Bench, Header
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from slotproof.model import CellRun, Observation, SuiteRun
+    from slotproof.results.records import Bench, Header
 
 Line = dict[str, object]
 

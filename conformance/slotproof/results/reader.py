@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slotproof.errors import EnvironmentProblem, UsageProblem
 from slotproof.model import CellId, CellRun, Observation, Outcome, Run, SuiteRun
 from slotproof.results import decode
 from slotproof.results.decode import Fields, Malformed
 from slotproof.results.merge import merge
-from slotproof.results.records import Bench, Header
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from slotproof.results.records import Bench, Header
 
 __all__ = ["merge", "read", "read_benches"]
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import slotproof
-from slotproof.model import SuiteRun
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from slotproof.model import SuiteRun
 
 SCHEMA_VERSION = 1
 

@@ -12,14 +12,17 @@ import hashlib
 import os
 import threading
 from collections import Counter
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from slotproof.errors import EnvironmentProblem, UsageProblem
-from slotproof.model import CellRun, Observation
 from slotproof.results import decode, encode
 from slotproof.results.records import Bench, Header, now
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from slotproof.model import CellRun, Observation
 
 
 class ResultsWriter:

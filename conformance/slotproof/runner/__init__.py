@@ -1,1 +1,1 @@
-"""Runs cells: what is to run (plan), what it needs (prepare), in which order, with what progress."""
+"""Runs cells: what is to run, what that needs, side by side, with progress."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 from slotproof.cells.plan import ServerPlan
@@ -36,9 +35,9 @@ class Backend(Protocol):
 
     shared_network: bool
 
-    def lease(self, wanted: ServerPlan, topology: Topology, folder: Path) -> (
-        contextlib.AbstractContextManager[Servers]
-    ):
+    def lease(
+        self, wanted: ServerPlan, topology: Topology
+    ) -> contextlib.AbstractContextManager[Servers]:
         """Provide what ``wanted`` describes (ports, configuration, replicas)."""
         ...
 
@@ -52,7 +51,7 @@ class Embedded:
         self.binary = binary
 
     @contextlib.contextmanager
-    def lease(self, wanted: ServerPlan, topology: Topology, folder: Path) -> Iterator[Servers]:
+    def lease(self, wanted: ServerPlan, topology: Topology) -> Iterator[Servers]:  # noqa: ARG002
         """Name the program; starting it is the cell's own business."""
         yield Servers(
             replace(
@@ -73,7 +72,7 @@ class Docker:
         self.spec = spec
 
     @contextlib.contextmanager
-    def lease(self, wanted: ServerPlan, topology: Topology, folder: Path) -> Iterator[Servers]:
+    def lease(self, wanted: ServerPlan, topology: Topology) -> Iterator[Servers]:
         """Start the containers; a keeper of their own removes them, however this process ends."""
         deployment = docker.start(
             self.spec,
@@ -101,7 +100,7 @@ class Existing:
         self.address = address
 
     @contextlib.contextmanager
-    def lease(self, wanted: ServerPlan, topology: Topology, folder: Path) -> Iterator[Servers]:
+    def lease(self, wanted: ServerPlan, topology: Topology) -> Iterator[Servers]:
         """Find out what is there; nothing is started."""
         with url.attach(self.address, topology) as deployment:
             yield Servers(running(deployment, wanted))

@@ -88,6 +88,8 @@ class LaneProcess:
             # --kill-child: the kernel takes the whole process namespace down with it.
             self._process.kill()
             self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
 
 
 class LaneRegister:

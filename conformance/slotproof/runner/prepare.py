@@ -20,7 +20,7 @@ from slotproof.servers.embedded import ServerBinary
 from slotproof.servers.spec import ServerSpec
 from slotproof.suites.manifest import Suite
 
-_PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)==([^\s\\;]+)", re.MULTILINE)
+_PIN = re.compile(r"^([A-Za-z0-9][\w.-]*)==(\S+)(?: \\)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

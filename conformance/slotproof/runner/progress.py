@@ -48,12 +48,16 @@ class Progress(Protocol):
     ) -> None: ...
     def say(self, text: str) -> None:
         """Something worth a line."""
+
     def begin(self, cells: Mapping[CellId, tuple[int, float]], jobs: int) -> None:
         """The cells to come: number of tests and their locked seconds."""
+
     def state(self, cell: CellId, text: str) -> None:
         """What a cell is doing."""
+
     def start(self, cell: CellId, test: str) -> None:
         """A test begins."""
+
     def test(self, cell: CellId, test: str, outcome: Outcome) -> None:
         """An attempt at a test has ended."""
 

@@ -134,7 +134,7 @@ class _Planner:
         )
         turn = contextlib.nullcontext() if private or not suite.namespace_only else self.serial
         key = (lane.cell.suite, lane.cell.client)
-        with turn, self.backend.lease(wanted, topology, folder) as servers:
+        with turn, self.backend.lease(wanted, topology) as servers:
             yield LanePlan(
                 CellPlan(
                     cell=lane.cell,
@@ -167,7 +167,9 @@ class _Planner:
 
 
 def _select(options: RunOptions, suites: Mapping[str, Suite]) -> tuple[SuiteRun, ...]:
-    locked = {name: collected.read(suite.folder / "collected.lock") for name, suite in suites.items()}
+    locked = {
+        name: collected.read(suite.folder / "collected.lock") for name, suite in suites.items()
+    }
     selected = jobs.select(suites, locked, options)
     if not any(s.tests for s in selected):
         raise UsageProblem(

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 _ENGINE_SECONDS = 5
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
 _REMOVE_SECONDS = 30.0
 _FIRST_PORT: Mapping[Topology, int] = {Topology.STANDALONE: 6379, Topology.CLUSTER: 7000}
 
@@ -113,15 +115,32 @@ def _client() -> DockerClient:
     from docker.errors import DockerException
 
     try:
+        _knock(os.environ.get("DOCKER_HOST") or _DEFAULT_HOST)
         client = docker.from_env(timeout=_ENGINE_SECONDS)
         client.ping()
-    except DockerException as error:
+    except (DockerException, OSError) as error:
         raise EnvironmentProblem(
             "connecting to the container engine",
             str(error),
             "start the engine (dockerd), set DOCKER_HOST, or use --backend embedded",
         ) from error
     return client
+
+
+def _knock(host: str) -> None:
+    """Raise OSError unless an engine of this machine listens: no other's namespaces can be entered.
+
+    Done by hand, because the engine's client forgets to close a socket that it cannot connect.
+    """
+    scheme, _, path = host.partition("://")
+    if scheme != "unix":
+        raise OSError(f"{host} is no engine of this machine (unix://...)")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_ENGINE_SECONDS)
+        try:
+            probe.connect(path)
+        except OSError as error:
+            raise OSError(f"{error.strerror or error}: {path}") from error
 
 
 def start(

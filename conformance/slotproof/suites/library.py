@@ -25,5 +25,3 @@ def expectations(suites: Mapping[str, Suite]) -> Mapping[str, Sequence[Expectati
         name: known_failures.load(suite.folder / "expectations.toml")
         for name, suite in suites.items()
     }
-
-

@@ -33,9 +33,7 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def entry(*tests: str) -> Expectation:
-    return Expectation(
-        "f", 1, "*", None, None, frozenset({Verdict.ADAPTER}), "r", "l", None, tests
-    )
+    return Expectation("f", 1, "*", None, None, frozenset({Verdict.ADAPTER}), "r", "l", None, tests)
 
 
 def test_an_entry_is_read_whole(tmp_path: Path) -> None:

@@ -6,10 +6,9 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +19,9 @@ from slotproof.model import Run
 from slotproof.report import html
 from slotproof.report.html import page
 from slotproof.report.html.payload import dump, payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ALL = criteria.load(Path(__file__).resolve().parents[3] / "fixtures/criteria.toml")
 NOT_MEASURED = criteria.evaluate(ALL, Matrix(()), ())
@@ -153,6 +155,13 @@ def test_data_parses_back_to_the_matrix(judged: Any) -> None:
                     for n, *calls in attempt[4]
                 }
                 assert nodes == seen.nodes
+
+
+def test_a_cell_that_was_not_run_has_a_reason_and_no_entries(torso: Any) -> None:
+    data = render(torso).data
+    assert list(data["suites"][0]["not_run"]) == ["3"]
+    assert data["suites"][0]["not_run"]["3"].startswith("not run: ")
+    assert {test[3][3] for test in data["tests"]} == {0}
 
 
 def test_each_text_stands_once(judged: Any) -> None:

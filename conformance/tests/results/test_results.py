@@ -238,6 +238,35 @@ def test_without_a_readable_header_there_is_no_run(
     assert caught.value.exit_code is Exit.USAGE
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@given(st.data())
+@settings(deadline=None)
+def test_any_value_in_any_field_is_read_or_named(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = write(tmp_path_factory.mktemp("fuzz") / "results.jsonl")
+    lines = path.read_bytes().splitlines(keepends=True)
+    number = data.draw(st.integers(0, len(lines) - 1))
+    line = json.loads(lines[number])
+    before = dict(line)
+    line[data.draw(st.sampled_from(sorted(line)))] = data.draw(JSON)
+    lines[number] = json.dumps(line).encode() + b"\n"
+    path.write_bytes(b"".join(lines))
+    try:
+        run = read(path)
+    except UsageProblem:
+        assert number == 0
+    else:
+        harmless = number == len(lines) - 1 and line["sha256"] == before["sha256"]
+        assert run.problems or harmless or line == before
+
+
 def test_no_file_and_an_empty_file_are_usage_problems(tmp_path: Path) -> None:
     with pytest.raises(UsageProblem, match="no such file"):
         read(tmp_path / "none.jsonl")

@@ -189,10 +189,12 @@ def test_without_an_engine_the_reason_is_given(
     pytest.importorskip("testcontainers")
     if docker.enter_command() is None:
         pytest.skip("needs nsenter, and root or sudo")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.1:2375")
+    assert "no engine of this machine" in str(docker.available())
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     reason = docker.available()
     assert reason is not None
-    assert reason.startswith("no container engine answers")
+    assert reason.startswith("no container engine answers (No such file")
     with pytest.raises(EnvironmentProblem) as caught:
         docker.start(_SPEC, Topology.STANDALONE)
     assert caught.value.found == reason

@@ -64,6 +64,7 @@ BY_RULE: dict[str, list[str]] = {
     "patch-transport": [
         "with patch('socket.socket'): pass",
         "with patch.object(socket, 'create_connection'): pass",
+        "import threading\n    with patch.object(threading.Event, 'wait'): pass",
     ],
     "assign-double": [
         "r = Redis()\n    r.execute_command = MagicMock()",
@@ -106,7 +107,10 @@ BY_RULE: dict[str, list[str]] = {
         "from redis.client import _secret\n    _secret()",
         "redis._parsers.helpers.parse()",
     ],
-    "engine-module": ["from redis.observability import recorder\n    recorder.reset_collector()"],
+    "engine-import": [
+        "from redis.observability import recorder\n    recorder.reset_collector()",
+        "from redis.client import NEVER_DECODE\n    Redis().execute_command('SYNC', NEVER_DECODE)",
+    ],
     "construct-engine": [
         "redis.Connection(host='a')",
         "redis.connection.SSLConnection()",
@@ -131,8 +135,10 @@ BLACK_BODIES = [
     "Redis(redis_connect_func=Mock())",
     "handler = Mock()\n    Redis().pubsub().subscribe(channel=handler)",
     "with patch('time.sleep'): pass",
+    "Redis().anything.return_value = Mock()",
+    "with patch('socket.gethostname'): pass",
     "with patch('other.worker.Worker._run'): pass",
-    "from other import Queue\n    q = Queue(connection=Redis())\n    q._key + q.connection.get('a')",
+    "from other import Queue\n    q = Queue(Redis())\n    q._key + q.connection.get('a')",
     "from other import Queue\n    with patch.object(Queue, 'push'): pass",
     "import os\n    os._exit\n    ''.join(())",
     "class Own:\n        _x = 1\n    Own()._x",

@@ -5,20 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import jinja2
 from markupsafe import Markup
 
 from slotproof.criteria import GROUPS, Measured
-from slotproof.judge.matrix import CellVerdicts, Matrix, Row
 from slotproof.judge.verdict import Verdict
 from slotproof.model import Outcome, Run
 from slotproof.report.html.payload import dump, payload
 from slotproof.report.systems import TROUBLE, Column, columns, count, in_column, server_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from slotproof.judge.matrix import CellVerdicts, Matrix, Row
 
 SYMBOLS: Mapping[Verdict, str] = {
     Verdict.PASS: "\N{CHECK MARK}",

@@ -17,12 +17,16 @@ and trailing defaults left out, keep 100,000 tests in four columns at some tens 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from slotproof.judge.matrix import Judged, Matrix, Row
 from slotproof.judge.verdict import Verdict
 from slotproof.model import Connect, Kind, Observation, Outcome
 from slotproof.report.systems import Column, columns, in_column, titles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from slotproof.judge.matrix import Judged, Matrix, Row
 
 Json = object
 _VERDICTS = list(Verdict)

@@ -1,4 +1,4 @@
-"""Small questions about syntax: marks, defaults, decorators."""
+"""Small questions about syntax: marks, defaults, decorators, the names that make doubles."""
 
 from __future__ import annotations
 
@@ -10,6 +10,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from slotproof.suites.kinds.tree import Function
+
+
+MOCK_MODULES = ("unittest.mock", "mock")
+DOUBLES = frozenset(
+    {
+        "AsyncMock",
+        "MagicMock",
+        "Mock",
+        "NonCallableMagicMock",
+        "NonCallableMock",
+        "PropertyMock",
+        "create_autospec",
+        "mock_open",
+        "patch",
+        "stub",
+        "spy",
+    }
+)
+
+
+def is_double_factory(path: str) -> bool:
+    """True for ``unittest.mock.Mock`` and its like, ``patch`` included."""
+    for module in MOCK_MODULES:
+        if path.startswith(f"{module}."):
+            return path.removeprefix(f"{module}.").partition(".")[0] in DOUBLES
+    return False
 
 
 def parametrized(decorators: list[ast.expr]) -> Iterator[tuple[list[str], ast.expr]]:

@@ -12,7 +12,14 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from slotproof.suites.kinds.fixtures import Fixtures, Place, fixture_of
-from slotproof.suites.kinds.marks import default_of, is_builtin, is_patch, is_property, parametrized
+from slotproof.suites.kinds.marks import (
+    default_of,
+    is_builtin,
+    is_double_factory,
+    is_patch,
+    is_property,
+    parametrized,
+)
 from slotproof.suites.kinds.tree import (
     Class,
     External,
@@ -67,22 +74,6 @@ PLAIN = Value(Origin.PLAIN)
 UNKNOWN = Value(Origin.UNKNOWN)
 DOUBLE = Value(Origin.DOUBLE)
 
-MOCK_MODULES = ("unittest.mock", "mock")
-DOUBLES = frozenset(
-    {
-        "AsyncMock",
-        "MagicMock",
-        "Mock",
-        "NonCallableMagicMock",
-        "NonCallableMock",
-        "PropertyMock",
-        "create_autospec",
-        "mock_open",
-        "patch",
-        "stub",
-        "spy",
-    }
-)
 CARRIERS = frozenset({"connection_pool", "nodes_manager", "redis_connection"})
 """Attributes that hold a client object, whoever they are attributes of."""
 
@@ -500,11 +491,3 @@ def _essence(value: Value) -> Value:
 def injected(function: Function) -> bool:
     """True where pytest fills the parameters: tests and fixtures."""
     return function.name.startswith("test") or fixture_of(function) is not None
-
-
-def is_double_factory(path: str) -> bool:
-    """True for ``unittest.mock.Mock`` and its like, ``patch`` included."""
-    for module in MOCK_MODULES:
-        if path.startswith(f"{module}."):
-            return path.removeprefix(f"{module}.").partition(".")[0] in DOUBLES
-    return False

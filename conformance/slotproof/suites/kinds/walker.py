@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from slotproof.model import Kind
 from slotproof.suites.kinds.fixtures import Place
+from slotproof.suites.kinds.marks import MOCK_MODULES, is_double_factory
 from slotproof.suites.kinds.pieces import Finding, Piece, Scan
 from slotproof.suites.kinds.rules import CLIENT_CLASSES, CONFIGURATION, Receiver, Rule, Trigger
 from slotproof.suites.kinds.tree import (
@@ -20,12 +21,10 @@ from slotproof.suites.kinds.tree import (
     assignments,
 )
 from slotproof.suites.kinds.values import (
-    MOCK_MODULES,
     Frame,
     Inference,
     Origin,
     Value,
-    is_double_factory,
     standing,
 )
 
