@@ -2,9 +2,9 @@
 
 Alternately runs the same tests as a cell of the harness (recorder, proof of path, supervision) and
 under bare pytest, in the same environment, in the same kind of namespaces, on servers started in
-the same way. Counted is the time from ready servers to the end of the last test; a cell's checks
-afterwards count against the harness. No re-runs on either side. Exits 1 when the median under the
-harness is over the bar, as a multiple of bare pytest's.
+the same way. Counted is the time from ready servers to the end of pytest; what a cell does after
+that (the script canary, stopping its servers) counts against the harness. No re-runs on either
+side. Exits 1 when the median under the harness is over the bar, as a multiple of bare pytest's.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ from slotproof import names
 from slotproof.cells.isolation import Isolation, probe, wrap
 from slotproof.cells.plan import CellPlan, ClientPlan, ServerPlan
 from slotproof.cells.private import hide_shared_folders, raise_loopback
+from slotproof.cells.servers import CellServers
 from slotproof.clients import plugin
 from slotproof.errors import EnvironmentProblem, SlotproofError
 from slotproof.model import CellId, Topology
 from slotproof.runner.lane import LaneProcess
 from slotproof.runner.prepare import prepare
-from slotproof.servers import embedded, spec
+from slotproof.servers import spec
 from slotproof.suites import collected, library
 
 
@@ -108,6 +109,7 @@ def _plan(name: str, topology: Topology, files: tuple[str, ...], isolation: Isol
             ports=where.ports if isolation.private or suite.namespace_only else (),
             replicas=where.replicas,
             config=where.config,
+            companions=where.companions if isolation.private else (),
         ),
         client=ClientPlan(
             client.bootstrap,
@@ -178,15 +180,8 @@ def _inside(path: Path, mode: str) -> None:
     work = Path(plan.workdir)
     suite = work / "suite"
     shutil.copytree(plan.suite_root, suite, symlinks=True)
-    server = plan.server
-    with embedded.start(
-        embedded.ServerBinary(Path(server.binary), server.product, server.version),
-        plan.topology,
-        ports=server.ports or None,
-        config=server.config,
-        replicas=server.replicas,
-        workdir=work / "servers",
-    ) as deployment:
+    with CellServers(plan, work) as servers:
+        deployment = servers.main
         node = deployment.nodes[0]
         words = {
             "{url}": deployment.url,

@@ -61,7 +61,7 @@ def touch() -> str:
         " set-up and the end of its tear-down that is not in the table below. The count is the"
         " difference of two readings of `INFO commandstats` on every node: executed calls, calls"
         " from inside scripts, and calls that a server rejected or redirected. On a replica only"
-        " commands with the `readonly` flag count, since it repeats its primary's writes. The"
+        " commands that replication never carries count, since it repeats its primary's writes. The"
         " recorder's own commands are subtracted. A `CONFIG RESETSTAT` or a restart is noticed, and"
         " the counters are then taken from zero.",
         "These commands are sent by clients and fixtures whether or not a test uses the server:",

@@ -17,7 +17,8 @@ class ServerPlan:
 
     ``binary``: path of the server program, or "" when ``nodes`` names servers that run already
     (``host``, ``port``, ``role`` each). ``ports``: the ports the suite hard-codes, or () for free
-    ones. ``config``: server directives by name.
+    ones. ``config``: server directives by name. ``companions``: ports of a standalone server and
+    its replicas beside a cluster; containers and servers of others have none.
     """
 
     product: str
@@ -27,6 +28,7 @@ class ServerPlan:
     replicas: int = 1
     config: Mapping[str, str] = field(default_factory=dict)
     nodes: tuple[tuple[str, int, str], ...] = ()
+    companions: tuple[int, ...] = ()
     username: str | None = None
     password: str | None = None
 
@@ -80,6 +82,7 @@ class CellPlan:
         raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         server = dict(raw.pop("server"))
         server["ports"] = tuple(server["ports"])
+        server["companions"] = tuple(server["companions"])
         server["nodes"] = tuple((h, p, r) for h, p, r in server["nodes"])
         client = dict(raw.pop("client"))
         client["connects_from"] = tuple(client["connects_from"])

@@ -6,7 +6,6 @@ them down. Usage: ``python -m slotproof.cells.supervisor PLAN``.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -20,14 +19,13 @@ from typing import Any
 
 from slotproof.cells.ledger import RETRIED, Ledger
 from slotproof.cells.plan import CellPlan
+from slotproof.cells.servers import CellServers
 from slotproof.cells.session import Ended, Event, Session
 from slotproof.errors import SlotproofError
 from slotproof.inject import __file__ as inject_init
-from slotproof.model import Outcome, Role
-from slotproof.servers import canary, embedded
-from slotproof.servers.deployment import Deployment, Node
+from slotproof.model import Outcome
+from slotproof.servers import canary
 
-MAX_REVIVALS = 3
 WATCH_SECONDS = 0.25
 
 
@@ -38,9 +36,10 @@ class Stop(Exception):
 class Supervisor:
     """Runs one plan. Events on standard output:
 
-    ``up`` (servers run: product, version, url), ``start`` (id, attempt), ``test`` (an observation
-    without its cell), ``collected`` (ids, in collect mode), ``problem`` (tried, found, next_step:
-    the cell could not run), ``end`` (complete, canary, log).
+    ``up`` (servers run: product, version), ``start`` (id, attempt), ``test`` (an observation
+    without its cell), ``again`` (tests: how many get another attempt), ``collected`` (ids, in
+    collect mode), ``problem`` (tried, found, next_step: the cell could not run), ``end``
+    (complete, canary, log).
     """
 
     def __init__(self, plan: CellPlan) -> None:
@@ -49,109 +48,64 @@ class Supervisor:
         self.suite = self.work / "suite"
         done = {test: [Outcome(o) for o in outcomes] for test, outcomes in plan.done.items()}
         self.ledger = Ledger(plan.ids or (), plan.reruns, outcomes=done)
-        self.revivals = 0
-        self.log = ""
+        self.servers = CellServers(plan, self.work)
         self._watched = 0.0
-        self._lost = False
 
     def run(self) -> None:
         """Run the plan to its end and report it."""
         # Times of files are kept: compiled test files are valid only for the same time.
         shutil.copytree(self.plan.suite_root, self.suite, symlinks=True)
-        deployment = self._start_servers()
-        try:
-            self._say("up", product=deployment.product, version=deployment.version)
+        sick: tuple[str, ...] = ()
+        with self.servers as servers:
+            self._say("up", product=servers.main.product, version=servers.main.version)
             if self.plan.mode == "collect":
-                self._collect(deployment)
-                sick: tuple[str, ...] = ()
+                self._collect()
             else:
-                deployment = self._rounds(deployment)
-                sick = canary.check(deployment.nodes)
-        finally:
-            deployment.stop()
-        self._say("end", complete=True, canary=list(sick), log=self.log)
+                self._rounds()
+                sick = canary.check(servers.main.nodes)
+        self._say("end", complete=True, canary=list(sick), log=servers.log)
 
-    # -- servers
-
-    def _start_servers(self) -> Deployment:
-        server = self.plan.server
-        if server.nodes:
-            nodes = tuple(Node(host, port, Role(role)) for host, port, role in server.nodes)
-            return Deployment(
-                nodes,
-                self.plan.topology,
-                product=server.product,
-                version=server.version,
-                username=server.username,
-                password=server.password,
-            )
-        folder = self.work / f"servers-{self.revivals}"
-        folder.mkdir()
-        return embedded.start(
-            embedded.ServerBinary(Path(server.binary), server.product, server.version),
-            self.plan.topology,
-            ports=server.ports or None,
-            config=server.config,
-            replicas=server.replicas,
-            workdir=folder,
-        )
-
-    def _excused(self, event: Event, deployment: Deployment) -> Event:
+    def _excused(self, event: Event) -> Event:
         """A failure beside a server that is gone is the server's, whoever notices it first."""
-        if Outcome(event["outcome"]) in RETRIED and self._servers_lost(deployment, at_once=True):
+        if Outcome(event["outcome"]) in RETRIED and self.servers.lost():
             return event | {"outcome": str(Outcome.SERVER_LOST)}
         return event
 
-    def _servers_lost(self, deployment: Deployment, *, at_once: bool = False) -> bool:
+    def _servers_lost(self) -> bool:
         now = time.monotonic()
-        if at_once or now - self._watched >= WATCH_SECONDS:
-            self._watched = now
-            dead = deployment.dead()
-            if dead and not self._lost:
-                self._lost = True
-                names = ", ".join(n.address for n in dead)
-                self.log += f"gone in mid-run: {names}\n{_log_tail(self.work)}"
-        return self._lost
-
-    def _revive(self, deployment: Deployment) -> Deployment | None:
-        """Replace servers that died by fresh ones; None when it happened too often."""
-        deployment.stop()
-        self.revivals += 1
-        if self.plan.server.nodes or self.revivals > MAX_REVIVALS:
-            return None
-        self._lost = False
-        return self._start_servers()
+        if now - self._watched < WATCH_SECONDS:
+            return False
+        self._watched = now
+        return self.servers.lost()
 
     # -- rounds of tests
 
-    def _rounds(self, deployment: Deployment) -> Deployment:
+    def _rounds(self) -> None:
         more = bool(self.ledger.remaining())
         while more:
             while remaining := self.ledger.remaining():
-                ended = self._pytest(deployment, remaining)
-                if ended is Ended.SERVERS:
-                    revived = self._revive(deployment)
-                    if revived is None:
+                if self._pytest(remaining) is Ended.SERVERS:
+                    if not self.servers.revive():
                         self._give_up("the servers died and were not brought back")
-                        return deployment
-                    deployment = revived
+                        return
                 elif self.ledger.remaining() == remaining:
                     self._give_up("pytest ended again and again without reaching it")
-                    return deployment
+                    return
             more = self.ledger.next_round()
-        return deployment
+            if more:
+                self._say("again", tests=len(self.ledger.remaining()))
 
-    def _pytest(self, deployment: Deployment, ids: tuple[str, ...]) -> Ended:
-        session = self._start_pytest(deployment, ids)
+    def _pytest(self, ids: tuple[str, ...]) -> Ended:
+        session = self._start_pytest(ids)
         ended = Ended.ITSELF
         try:
-            for event in session.follow(lambda: self._servers_lost(deployment)):
+            for event in session.follow(self._servers_lost):
                 if isinstance(event, Ended):
                     ended = event
                 elif event["e"] == "start":
                     self._say("start", id=event["id"], attempt=self.ledger.attempt)
                 elif event["e"] == "test":
-                    self._observe(self._excused(event, deployment))
+                    self._observe(self._excused(event))
         finally:
             session.end()
         self._account_for_the_rest(session, ended, ids)
@@ -167,7 +121,8 @@ class Supervisor:
         elif ended is Ended.CRASHED and current:
             self._verdict(current, Outcome.CRASHED, session.how_it_died(), session.tail())
         elif ended is Ended.SERVERS and current:
-            self._verdict(current, Outcome.SERVER_LOST, self.log.partition("\n")[0], self.log)
+            log = self.servers.log
+            self._verdict(current, Outcome.SERVER_LOST, log.partition("\n")[0], log)
         elif ended is not Ended.SERVERS and not session.finished:
             # It never got as far as a test: nothing was collected, so nothing will be.
             why = "pytest was silent for too long" if ended is Ended.HUNG else session.how_it_died()
@@ -177,9 +132,15 @@ class Supervisor:
 
     def _give_up(self, why: str) -> None:
         for test in self.ledger.remaining():
-            self._verdict(test, Outcome.NOT_RUN, why, self.log)
+            self._verdict(test, Outcome.NOT_RUN, why, self.servers.log)
 
     def _observe(self, event: Event) -> None:
+        # Where the cell keeps its copy of the suite differs from run to run and helps nobody.
+        here = f"{self.suite}{os.sep}"
+        for text in ("message", "traceback"):
+            event[text] = event[text].replace(here, "")
+        for connect in event["connects"]:
+            connect["file"] = connect["file"].removeprefix(here)
         attempt = self.ledger.record(event["id"], Outcome(event["outcome"]))
         self._say("test", **{k: v for k, v in event.items() if k != "e"}, attempt=attempt)
 
@@ -203,9 +164,9 @@ class Supervisor:
 
     # -- pytest
 
-    def _collect(self, deployment: Deployment) -> None:
-        session = self._start_pytest(deployment, None)
-        for event in session.follow(lambda: self._servers_lost(deployment)):
+    def _collect(self) -> None:
+        session = self._start_pytest(None)
+        for event in session.follow(self._servers_lost):
             if isinstance(event, Ended):
                 if event is not Ended.ITSELF or session.collect_errors:
                     broken = "".join(f"{p}: {m}\n" for p, m in session.collect_errors.items())
@@ -218,8 +179,9 @@ class Supervisor:
             elif event["e"] == "collected":
                 self._say("collected", ids=event["ids"])
 
-    def _start_pytest(self, deployment: Deployment, ids: tuple[str, ...] | None) -> Session:
+    def _start_pytest(self, ids: tuple[str, ...] | None) -> Session:
         plan = self.plan
+        deployment = self.servers.main
         primary = deployment.nodes[0]
         # Test ids of foreign suites may hold braces; only the manifest's own words are filled in.
         words = {
@@ -235,7 +197,7 @@ class Supervisor:
         cell.write_text(
             json.dumps(
                 {
-                    "nodes": [[n.host, n.port] for n in deployment.nodes],
+                    "nodes": [[n.host, n.port] for n in self.servers.nodes],
                     "username": deployment.username,
                     "password": deployment.password,
                     "events": str(events),
@@ -310,15 +272,6 @@ def _why_missing(test: str, session: Session) -> tuple[str, str]:
     if message is None:
         return "pytest no longer collects a test of this id", ""
     return message.strip().rpartition("\n")[2][:2000], message
-
-
-def _log_tail(work: Path) -> str:
-    text = ""
-    for log in sorted(work.glob("servers-*/**/*.log")):
-        with contextlib.suppress(OSError):
-            lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-            text += f"{log.relative_to(work)}:\n" + "\n".join(lines[-5:]) + "\n"
-    return text[-4000:]
 
 
 def main(argv: list[str]) -> int:

@@ -30,9 +30,10 @@ def list_(what: str | None) -> None:
     if what in {None, "suites"}:
         table = Table("suite", "row", "version", "tests", "kinds", "licence", box=None)
         for suite in library.load_all().values():
-            tests = collected.read(suite.folder / "collected.lock")
+            lock = suite.folder / "collected.lock"
+            tests = collected.read(lock) if lock.exists() else ()
             kinds = Counter(t.kind for t in tests)
-            words = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common())
+            words = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()) or "not locked yet"
             table.add_row(
                 suite.name, suite.row, suite.version, str(len(tests)), words, suite.licence
             )
@@ -50,6 +51,6 @@ def list_(what: str | None) -> None:
     if what in {None, "servers"}:
         table = Table("server", "version", "licence", "known bugs", box=None)
         for name, spec in load_servers().items():
-            bugs = "; ".join(bug.effect for bug in spec.bugs)
+            bugs = "; ".join(bug.title for bug in spec.bugs)
             table.add_row(name, f"{spec.product} {spec.version}", spec.licence, bugs)
         out.print(table)

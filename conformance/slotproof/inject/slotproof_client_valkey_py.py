@@ -16,6 +16,9 @@ from types import ModuleType
 TYPE_CHECKING = False  # Every process of the tree pays for an import of typing.
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from importlib.abc import Loader
+else:
+    Loader = object
 
 OLD, NEW = "redis", "valkey"
 
@@ -93,7 +96,7 @@ class Finder:
         return spec
 
 
-class _Given:
+class _Given(Loader):
     """A loader of a module that is there already."""
 
     def __init__(self, module: ModuleType) -> None:

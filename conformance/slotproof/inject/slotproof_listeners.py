@@ -1,10 +1,10 @@
 """Whether a process of this cell's own tree listens on an address: a test's own little server.
 
-On Linux the kernel's tables answer, for sockets of every process and language: an inode in
-``/proc/net`` and the process that holds it (https://man7.org/linux/man-pages/man5/proc.5.html). A
-process belongs to the tree when its environment names the same cell. Elsewhere this process's own
-bound sockets are known, and ports that ancestors bound before they started it, handed on in an
-environment variable.
+Sockets that this process bound are known. For those of others, in whatever language, the kernel's
+tables answer on Linux: an inode in ``/proc/net`` and the process that holds it
+(https://man7.org/linux/man-pages/man5/proc.5.html). A process belongs to the tree when its
+environment names the same cell. Elsewhere there are only the ports that ancestors bound before
+they started this process, handed on in an environment variable.
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ class Listeners:
 
     def bound(self, sock: Any) -> None:
         """Note a socket that is about to be bound (its port may not be known yet)."""
-        if not self._kernel:
+        try:
             self._bound.add(sock)
+        except TypeError:
+            # A bare ``_socket.socket`` cannot be referred to weakly; the kernel's tables know it.
+            return
 
     def spawning(self) -> None:
         """Hand the ports bound so far on to children."""
@@ -44,16 +47,17 @@ class Listeners:
 
     def tcp(self, port: int) -> bool:
         """Whether the tree listens on a TCP port, on whichever of the machine's addresses."""
+        if port in self._own_ports():
+            return True
         if not self._kernel:
-            return port in self._own_ports() or port in _inherited()
+            return port in _inherited()
         suffix = f":{port:04X}"
         inodes: set[str] = set()
         for table in ("tcp", "tcp6", "udp", "udp6"):
-            for fields in self._table(table):
-                if len(fields) > 9 and fields[1].endswith(suffix):
-                    # A datagram socket does not listen; to be bound is all it can be.
-                    if table.startswith("tcp") and fields[3] != _LISTENING:
-                        continue
+            for fields in self._table(table, suffix):
+                # A datagram socket does not listen; to be bound is all it can be.
+                listening = fields[3] == _LISTENING or table.startswith("udp")
+                if listening and len(fields) > 9 and fields[1].endswith(suffix):
                     inodes.add(fields[9])
         return self._ours(inodes)
 
@@ -63,7 +67,9 @@ class Listeners:
             return False
         shown = f"@{path[1:]}" if path.startswith("\0") else path
         inodes = {
-            fields[6] for fields in self._table("unix") if len(fields) > 7 and fields[7] == shown
+            fields[6]
+            for fields in self._table("unix", shown)
+            if len(fields) > 7 and fields[7] == shown
         }
         return self._ours(inodes)
 
@@ -78,10 +84,11 @@ class Listeners:
                 ports.add(int(name[1]))
         return ports
 
-    def _table(self, name: str) -> list[list[str]]:
+    def _table(self, name: str, text: str) -> list[list[str]]:
+        """Return the fields of a table's lines that hold a text."""
         try:
             with open(f"{self._proc}/net/{name}", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
-                return [line.split() for line in file][1:]
+                return [line.split() for line in file if text in line]
         except OSError:
             return []
 
@@ -90,14 +97,13 @@ class Listeners:
             return False
         links = {f"socket:[{inode}]" for inode in inodes}
         own = str(os.getpid())
+        if self._holds(own, links):
+            return True
         try:
             others = [entry for entry in os.listdir(self._proc) if entry.isdigit()]  # noqa: PTH208
         except OSError:
-            others = []
-        return any(
-            self._same_cell(pid, own) and self._holds(pid, links)
-            for pid in [own, *(pid for pid in others if pid != own)]
-        )
+            return False
+        return any(self._same_cell(pid) and self._holds(pid, links) for pid in others if pid != own)
 
     def _holds(self, pid: str, links: set[str]) -> bool:
         folder = f"{self._proc}/{pid}/fd"
@@ -112,9 +118,7 @@ class Listeners:
             pass
         return False
 
-    def _same_cell(self, pid: str, own: str) -> bool:
-        if pid == own:
-            return True
+    def _same_cell(self, pid: str) -> bool:
         cell = os.environ.get("SLOTPROOF_CELL", "")
         try:
             with open(f"{self._proc}/{pid}/environ", "rb") as file:  # noqa: PTH123

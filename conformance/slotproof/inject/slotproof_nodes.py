@@ -167,7 +167,7 @@ class Nodes:
         password: str | None = None,
     ) -> None:
         self._nodes = [Node(host, port, username, password) for host, port in addresses]
-        self._readonly: frozenset[str] | None = None
+        self._unreplicated: frozenset[str] | None = None
 
     def begin(self) -> None:
         """Take the reading from which the first test is counted."""
@@ -193,8 +193,8 @@ class Nodes:
             if before is None:
                 continue
             replica = before.replica or after.replica
-            readonly = self._readonly_commands() if replica else frozenset[str]()
-            found = slotproof_stats.touched(before, after, readonly, node.uncertain)
+            unreplicated = self._unreplicated_commands() if replica else frozenset[str]()
+            found = slotproof_stats.touched(before, after, unreplicated, node.uncertain)
             node.uncertain = {}
             reset = reset or found.reset
             if found.counts:
@@ -223,14 +223,14 @@ class Nodes:
                 readings.append((node, before, after))
         return readings
 
-    def _readonly_commands(self) -> frozenset[str]:
-        """Return the commands with the readonly flag, asked once, of whichever node answers."""
-        if self._readonly is None:
+    def _unreplicated_commands(self) -> frozenset[str]:
+        """Return the commands that no primary sends on, asked once, of whichever node answers."""
+        if self._unreplicated is None:
             for node in self._nodes:
                 try:
                     reply = node.call("COMMAND")
                 except (OSError, RespError):
                     continue
-                self._readonly = slotproof_stats.readonly_commands(reply)
+                self._unreplicated = slotproof_stats.unreplicated_commands(reply)
                 break
-        return self._readonly if self._readonly is not None else frozenset()
+        return self._unreplicated if self._unreplicated is not None else frozenset()

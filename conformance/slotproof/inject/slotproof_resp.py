@@ -10,7 +10,7 @@ import socket
 from types import TracebackType
 from typing import TypeAlias
 
-Reply: TypeAlias = "bytes | int | None | list[Reply] | RespError"
+Reply: TypeAlias = "bytes | int | list[Reply] | RespError | None"
 
 
 class RespError(Exception):

@@ -5,8 +5,8 @@ The servers count every call by command since their start or the last ``CONFIG R
 scripts too; ``rejected_calls`` what was turned down before execution (a redirection, a wrong
 number of arguments). Both reached the server, so both count.
 
-A replica repeats its primary's writes and counts them: there, of ``calls`` only commands with
-the ``readonly`` flag are a client's own; a replicated command is never rejected.
+A replica repeats its primary's writes and counts them: there, of ``calls`` only commands that
+replication never carries are surely a client's own; a replicated command is never rejected.
 """
 
 from __future__ import annotations
@@ -46,6 +46,22 @@ EXCLUDED: Mapping[str, str] = MappingProxyType(
     }
 )
 """Commands that do not prove that a test used a server, with the reason for each."""
+
+REPLICATED = frozenset(
+    {
+        "multi",
+        "exec",
+        "select",
+        "ping",
+        "replconf",
+        "publish",
+        "spublish",
+        "eval",
+        "evalsha",
+        "fcall",
+    }
+)
+"""Commands that replication carries, or carried in older servers, though they are no writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +104,12 @@ def parse(info: bytes, own: Mapping[str, int] | None = None) -> Reading:
 def touched(
     before: Reading,
     after: Reading,
-    readonly: Container[str] = frozenset(),
+    unreplicated: Container[str] = frozenset(),
     uncertain: Mapping[str, int] | None = None,
 ) -> Touched:
     """Return what others than the recorder called on a node between two of its readings.
 
-    ``readonly``: names of the commands with that flag. ``uncertain``: calls of the recorder's own
+    ``unreplicated``: see ``unreplicated_commands``. ``uncertain``: calls of the recorder's own
     that the node may or may not have counted (sent on a connection that broke); as many as can be
     are subtracted. After a restart or a reset the counters are taken from zero, so that what came
     before it within the interval is unknown and what came after is exact.
@@ -123,7 +139,7 @@ def touched(
     counts: dict[str, int] = {}
     for name, (calls, rejected) in new.items():
         base_calls, base_rejected = baseline.get(name, (0, 0))
-        executed = calls - base_calls if not replica or name in readonly else 0
+        executed = calls - base_calls if not replica or name in unreplicated else 0
         count = executed + rejected - base_rejected
         count -= min(count, (uncertain or {}).get(name, 0))
         if count > 0:
@@ -131,10 +147,11 @@ def touched(
     return Touched(counts, reset)
 
 
-def readonly_commands(reply: object) -> frozenset[str]:
-    """Return the names (``xinfo|stream`` for subcommands) that COMMAND's reply flags readonly.
+def unreplicated_commands(reply: object) -> frozenset[str]:
+    """Return the names (``xinfo|stream`` for subcommands) that a primary never sends to replicas.
 
-    The reply's shape: https://valkey.io/commands/command/ ; what is not of that shape is skipped.
+    From COMMAND's reply (https://valkey.io/commands/command/): what lacks the ``write`` flag and
+    is not in ``REPLICATED``. What is not of that shape is skipped.
     """
     found: set[str] = set()
     pending = list(reply) if isinstance(reply, list) else []
@@ -142,8 +159,9 @@ def readonly_commands(reply: object) -> frozenset[str]:
         entry = pending.pop()
         if not isinstance(entry, list) or len(entry) < 3 or not isinstance(entry[0], bytes):
             continue
-        if isinstance(entry[2], list) and b"readonly" in entry[2]:
-            found.add(entry[0].decode("utf-8", "replace").lower())
+        name = entry[0].decode("utf-8", "replace").lower()
+        if isinstance(entry[2], list) and b"write" not in entry[2] and name not in REPLICATED:
+            found.add(name)
         if len(entry) > 9 and isinstance(entry[9], list):
             pending.extend(entry[9])
     return frozenset(found)

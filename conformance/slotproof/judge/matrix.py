@@ -228,8 +228,15 @@ def _touched(attempts: Sequence[Observation]) -> bool:
 def _foreign(mine: Sequence[Observation], theirs: Sequence[Observation]) -> tuple[Connect, ...]:
     """Connections of the subject's that the control's run of the same test does not show.
 
-    A test that opens a socket itself does so in both columns; what only the subject opens is the
-    client's doing. Modules are compared, not addresses: tests use ephemeral ports.
+    A test that opens a socket itself does so in both columns, from the same module: addresses
+    differ, since tests use ephemeral ports. A test that sends its client to an address outside the
+    cell does so in both columns as well, and there the client's module differs.
     """
     usual = {c.module for a in theirs for c in a.connects}
-    return tuple(c for a in mine for c in a.connects if c.module not in usual)
+    outside = {c.address for a in theirs for c in a.connects if not c.reached}
+    return tuple(
+        c
+        for a in mine
+        for c in a.connects
+        if c.module not in usual and (c.reached or c.address not in outside)
+    )

@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from slotproof.cells.isolation import Isolation, probe
-from slotproof.cells.plan import CellPlan, ClientPlan, ServerPlan
+from slotproof.cells.isolation import probe
 from slotproof.clients.plugin import Client
 from slotproof.errors import EnvironmentProblem
 from slotproof.model import CellId, Topology
+from slotproof.runner.backends import Embedded
 from slotproof.runner.lane import LaneProcess, LaneRegister
+from slotproof.runner.planning import lane_plan, wanted_servers
 from slotproof.runner.prepare import Prepared
 from slotproof.suites.manifest import Suite
 
@@ -28,7 +29,20 @@ def collect(
     isolation = probe()
     folder = Path(tempfile.mkdtemp(prefix="slotproof-"))
     try:
-        plan = _plan(suite, client, topology, server, prepared, isolation, folder)
+        cell = CellId(suite.name, client.name, topology, server)
+        assert prepared.binary is not None
+        wanted = wanted_servers(suite, cell, private=isolation.private)
+        with Embedded(prepared.binary).lease(wanted, topology) as servers:
+            plan = lane_plan(
+                suite,
+                client,
+                cell,
+                prepared,
+                servers.plan,
+                folder,
+                private=isolation.private,
+                ids=None,
+            )
         lane = LaneProcess(plan, isolation, folder)
         ids: tuple[str, ...] | None = None
         with _until_done(lane):
@@ -52,46 +66,3 @@ def collect(
 def _until_done(lane: LaneProcess) -> Iterator[None]:
     with LaneRegister().running(lane):
         yield
-
-
-def _plan(
-    suite: Suite,
-    client: Client,
-    topology: Topology,
-    server: str,
-    prepared: Prepared,
-    isolation: Isolation,
-    folder: Path,
-) -> CellPlan:
-    where = suite.topology(topology)
-    key = (suite.name, client.name)
-    assert prepared.binary is not None
-    return CellPlan(
-        cell=CellId(suite.name, client.name, topology, server),
-        mode="collect",
-        python=str(prepared.environments[key].python),
-        suite_root=str(prepared.trees[suite.name]),
-        files=suite.files,
-        pytest_args=suite.pytest_args(topology),
-        env=suite.env,
-        server=ServerPlan(
-            product=prepared.binary.product,
-            version=prepared.binary.version,
-            binary=str(prepared.binary.path),
-            ports=where.ports if isolation.private or suite.namespace_only else (),
-            replicas=where.replicas,
-            config=where.config,
-        ),
-        client=ClientPlan(
-            client.bootstrap,
-            str(client.bootstrap_dir) if client.bootstrap_dir else None,
-            client.connects_from,
-        ),
-        ids=None,
-        done={},
-        timeout=suite.timeout,
-        reruns=0,
-        leash="record" if isolation.private else "refuse",
-        workdir=str(folder),
-        expose=(*prepared.expose(key), str(folder)),
-    )

@@ -133,6 +133,8 @@ class Executor:
                 observation = observe(job.cell, event)
                 self.writer.observation(observation)
                 self.progress.test(job.cell, observation.test, observation.outcome)
+            case "again":
+                self.progress.state(job.cell, f"trying {event['tests']} again")
             case "problem":
                 self._trouble(state, f"{event['tried']}: {event['found']}")
             case "end":

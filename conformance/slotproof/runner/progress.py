@@ -21,6 +21,7 @@ from slotproof.model import CellId, Outcome
 _BAD = frozenset(
     {Outcome.FAILED, Outcome.ERROR, Outcome.HUNG, Outcome.CRASHED, Outcome.SERVER_LOST}
 )
+_AT_REST = frozenset({"waiting", "done", "not whole"})
 PLAIN_EVERY_SECONDS = 15.0
 
 
@@ -83,7 +84,6 @@ class _Base:
     def start(self, cell: CellId, test: str) -> None:
         with self._lock:
             self.cells[cell].current = test
-            self.cells[cell].state = "running"
 
     def test(self, cell: CellId, test: str, outcome: Outcome) -> None:
         with self._lock:
@@ -139,7 +139,8 @@ class PlainProgress(_Base):
     def test(self, cell: CellId, test: str, outcome: Outcome) -> None:
         super().test(cell, test, outcome)
         with self._lock:
-            if time.monotonic() - self._last < PLAIN_EVERY_SECONDS:
+            going = any(len(c.done) < c.tests for c in self.cells.values())
+            if not going or time.monotonic() - self._last < PLAIN_EVERY_SECONDS:
                 return
             self._last = time.monotonic()
         self.say(self.summary())
@@ -176,13 +177,14 @@ class LiveProgress(_Base):
             table = Table.grid(padding=(0, 1), expand=False)
             for cell, progress in self.cells.items():
                 bad = sum(n for o, n in progress.outcomes.items() if o in _BAD)
-                running = progress.state == "running"
+                running = progress.state not in _AT_REST
                 table.add_row(
                     Text(str(cell), style="bold" if running else "dim"),
                     ProgressBar(max(progress.tests, 1), len(progress.done), width=18),
                     Text(f"{len(progress.done)}/{progress.tests}"),
                     Text(f"{bad} not passed" if bad else "", style="red"),
-                    Text(progress.current if running else progress.state, "dim", overflow="fold"),
+                    Text(progress.state, "dim"),
+                    Text(progress.current if running else "", "dim", no_wrap=True),
                 )
         return Group(table, Text(self.summary(), style="bold"))
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from slotproof.cells.isolation import Isolation, probe
-from slotproof.cells.plan import CellPlan, ClientPlan, ServerPlan
 from slotproof.clients.plugin import Client
 from slotproof.errors import EnvironmentProblem, UsageProblem
 from slotproof.model import CellId, CellRun, Run, SuiteRun
@@ -19,13 +18,12 @@ from slotproof.results.writer import ResultsWriter
 from slotproof.runner import backends, jobs
 from slotproof.runner.execute import Executor, LanePlan
 from slotproof.runner.options import RunOptions
+from slotproof.runner.planning import lane_plan, wanted_servers
 from slotproof.runner.prepare import Prepared, client_version, prepare
 from slotproof.runner.progress import Progress
 from slotproof.servers import spec as server_specs
 from slotproof.suites import collected
 from slotproof.suites.manifest import Suite
-
-Done = Mapping[tuple[CellId, str], tuple[str, ...]]
 
 
 def run(
@@ -125,45 +123,28 @@ class _Planner:
     def lane(self, lane: jobs.LaneJob, folder: Path) -> Iterator[LanePlan]:
         """Hold the lane's servers, and the turn of a suite that cannot run beside another."""
         job = self.cells[lane.cell]
-        suite, client, topology = job.suite, job.client, lane.cell.topology
         private = self.isolation.private and not self.backend.shared_network
-        where = suite.topology(topology)
-        hard_coded = where.ports if private or suite.namespace_only else ()
-        wanted = ServerPlan(
-            product="", version="", ports=hard_coded, replicas=where.replicas, config=where.config
-        )
-        turn = contextlib.nullcontext() if private or not suite.namespace_only else self.serial
-        key = (lane.cell.suite, lane.cell.client)
-        with turn, self.backend.lease(wanted, topology) as servers:
-            yield LanePlan(
-                CellPlan(
-                    cell=lane.cell,
-                    mode="run",
-                    python=str(self.prepared.environments[key].python),
-                    suite_root=str(self.prepared.trees[suite.name]),
-                    files=suite.files,
-                    pytest_args=suite.pytest_args(topology),
-                    env=suite.env,
-                    server=servers.plan,
-                    client=ClientPlan(
-                        client.bootstrap,
-                        str(client.bootstrap_dir) if client.bootstrap_dir else None,
-                        client.connects_from,
-                    ),
-                    ids=tuple(t.id for t in lane.tests),
-                    done={
-                        t.id: tuple(self.done[lane.cell, t.id])
-                        for t in lane.tests
-                        if (lane.cell, t.id) in self.done
-                    },
-                    timeout=suite.timeout,
-                    reruns=self.options.reruns,
-                    leash="record" if private else "refuse",
-                    workdir=str(folder),
-                    expose=(*self.prepared.expose(key), str(folder)),
-                ),
-                servers.enter_pid,
+        wanted = wanted_servers(job.suite, lane.cell, private=private)
+        alone = job.suite.namespace_only and not private
+        turn = self.serial if alone else contextlib.nullcontext()
+        with turn, self.backend.lease(wanted, lane.cell.topology) as servers:
+            plan = lane_plan(
+                job.suite,
+                job.client,
+                lane.cell,
+                self.prepared,
+                servers.plan,
+                folder,
+                private=private,
+                ids=[t.id for t in lane.tests],
+                done={
+                    t.id: tuple(self.done[lane.cell, t.id])
+                    for t in lane.tests
+                    if (lane.cell, t.id) in self.done
+                },
+                reruns=self.options.reruns,
             )
+            yield LanePlan(plan, servers.enter_pid)
 
 
 def _select(options: RunOptions, suites: Mapping[str, Suite]) -> tuple[SuiteRun, ...]:

@@ -50,13 +50,15 @@ class SuiteTopology:
 
     ``args``: pytest arguments, with placeholders. ``ports``: those that its tests hard-code or
     its upstream uses, one a node, primaries first; () for any. ``replicas``: of each primary.
-    ``config``: server directives.
+    ``config``: server directives. ``companions``: ports of a standalone server and its replicas
+    that upstream keeps beside the cluster, or ().
     """
 
     args: tuple[str, ...]
     ports: tuple[int, ...]
     replicas: int
     config: Mapping[str, str]
+    companions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +236,7 @@ def _topologies(top: Table) -> Mapping[Topology, SuiteTopology]:
             ports=_ports(table, (3 if topology is Topology.CLUSTER else 1) * (1 + replicas)),
             replicas=replicas,
             config=table.mapping("config"),
+            companions=table.counts("companions"),
         )
         table.close()
     tables.close()

@@ -281,6 +281,14 @@ def test_parent_connects_to_the_child():
         port = int(child.stdout.readline())
         socket.create_connection(("127.0.0.1", port)).close()
 
+def test_bare_sockets():
+    import _socket
+    server, client = _socket.socket(), _socket.socket()
+    server.bind(("127.0.0.1", 0))
+    server.listen()
+    client.connect(server.getsockname())
+    client.close(), server.close()
+
 def test_abstract_name():
     with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
         server.bind("\\0slotproof-test-%d" % os.getpid())

@@ -14,9 +14,9 @@ from slotproof.inject.slotproof_stats import (
     Reading,
     is_touch,
     parse,
-    readonly_commands,
     total,
     touched,
+    unreplicated_commands,
 )
 
 NAMES = ("get", "set", "info", "config|get", "config|resetstat", "auth", "evalsha")
@@ -175,7 +175,7 @@ def test_a_reply_without_run_id_or_role_is_an_error(text: bytes) -> None:
         parse(text)
 
 
-def test_readonly_commands_come_with_their_subcommands() -> None:
+def test_unreplicated_commands_come_with_their_subcommands() -> None:
     def entry(name: bytes, flags: list[bytes], *subcommands: object) -> list[object]:
         return [name, 2, flags, 1, 1, 1, [], [], [], list(subcommands)]
 
@@ -186,8 +186,8 @@ def test_readonly_commands_come_with_their_subcommands() -> None:
         None,
         [b"odd"],
     ]
-    assert readonly_commands(reply) == {"get", "xinfo|stream"}
-    assert readonly_commands(None) == frozenset()
+    assert unreplicated_commands(reply) == {"get", "xinfo", "xinfo|stream", "xinfo|help"}
+    assert unreplicated_commands(None) == frozenset()
 
 
 @given(st.dictionaries(st.sampled_from([*EXCLUDED, "get", "lpush"]), st.integers(0, 3)))
