@@ -104,7 +104,7 @@ def _show(
     for title, ids in (("added", added), ("vanished", vanished), ("of another kind", moved)):
         out.print(Text(f"{name}: {len(ids)} {title}"))
         for test in ids[:20] if before else []:
-            out.print(Text(f"  {test}"))
+            out.print(Text(f"  {test}"), soft_wrap=True)
     return bool(added or vanished or moved)
 
 
