@@ -10,6 +10,7 @@ from slotproof import docs
 from slotproof.cli import group
 from slotproof.errors import Exit
 from slotproof.gate import expectations
+from slotproof.gate.gate import Fault
 from slotproof.inject.slotproof_stats import EXCLUDED
 from slotproof.judge.verdict import Verdict
 from slotproof.model import Topology
@@ -91,8 +92,9 @@ def _links(text: str) -> list[str]:
 
 
 def _examples() -> dict[str, str]:
-    """The TOML examples of docs/suites.md by their first word."""
-    text = (docs.docs_dir() / "suites.md").read_text(encoding="utf-8")
+    """The TOML examples of the hand-written pages by their first word."""
+    pages = ("suites.md", "expectations.md")
+    text = "".join((docs.docs_dir() / name).read_text(encoding="utf-8") for name in pages)
     blocks = [part.split("```", 1)[0] for part in text.split("```toml\n")[1:]]
     return {block.split(maxsplit=1)[0]: block for block in blocks}
 
@@ -113,6 +115,12 @@ def test_the_example_of_an_expectation_is_valid(tmp_path: Path) -> None:
     path.write_text(_examples()["[[expect]]"], encoding="utf-8")
     (entry,) = expectations.load(path)
     assert entry.pattern_for("tests/test_worker.py::test_x[1]") == "tests/test_worker.py::*"
+
+
+def test_the_page_on_expectations_explains_every_fault_of_the_gate() -> None:
+    page = (docs.docs_dir() / "expectations.md").read_text(encoding="utf-8")
+    # The part after a colon is advice.
+    assert [f for f in Fault if f"| {f.partition(':')[0]} |" not in page] == []
 
 
 def test_the_example_of_a_server_is_valid(tmp_path: Path) -> None:

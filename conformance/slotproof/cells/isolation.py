@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from functools import cache
 
+from slotproof.names import check
+
 
 class Isolation(StrEnum):
     """From the strongest to the weakest; the first that works is taken.
@@ -42,10 +44,11 @@ _PREFIX: dict[Isolation, tuple[str, ...]] = {
 def probe() -> Isolation:
     """Return the strongest isolation that works here, found out by trying.
 
-    ``SLOTPROOF_ISOLATION`` (one of the values above) forces one.
+    ``SLOTPROOF_ISOLATION`` (one of the values above) forces one; UsageProblem for anything else.
     """
     forced = os.environ.get("SLOTPROOF_ISOLATION")
     if forced:
+        check("isolation", [forced], [str(mode) for mode in Isolation])
         return Isolation(forced)
     if sys.platform != "linux" or not shutil.which("unshare"):
         return Isolation.LEASH

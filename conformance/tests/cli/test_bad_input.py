@@ -62,6 +62,10 @@ def test_a_mistyped_word_is_answered_with_what_there_is(
     clear(cli(*args), USAGE, *words)
 
 
+def test_a_forced_isolation_that_does_not_exist(cli: Cli) -> None:
+    clear(cli("run", "steady", SLOTPROOF_ISOLATION="leesh"), USAGE, "leesh", "leash")
+
+
 def test_a_run_never_overwrites_another_ones_results(cli: Cli, tmp_path: Path) -> None:
     results = tmp_path / "mine" / "results.jsonl"
     results.parent.mkdir()

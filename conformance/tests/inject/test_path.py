@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,9 +20,25 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def listener() -> Iterator[tuple[str, int]]:
-    """A node that accepts connections and says nothing."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as sock:
-        yield sock.getsockname()
+    """A node that accepts connections and hangs up, so that the recorder need not wait for it."""
+    sock = socket.create_server(("127.0.0.1", 0), backlog=64)
+    sock.settimeout(0.05)
+    ended = threading.Event()
+
+    def hang_up() -> None:
+        while not ended.is_set():
+            try:
+                connection, _ = sock.accept()
+            except TimeoutError:
+                continue
+            connection.close()
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    yield sock.getsockname()
+    ended.set()
+    thread.join()
+    sock.close()
 
 
 @pytest.fixture
