@@ -55,7 +55,7 @@ def test_fake_clients_get_their_verdicts_on_containers(topology: Topology, tmp_p
         "lies": {"test_numbers_count": bad, "test_missing_key_is_none": good},
         "own-socket": {"test_numbers_count": good, "test_missing_key_is_none": beside},
     }
-    assert "docker" in cells["lies", topology].run.isolation
+    assert "containers" in cells["lies", topology].run.isolation
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
