@@ -25,13 +25,15 @@ from figures import Figures
 
 from slotproof import names
 from slotproof.cells.isolation import Isolation, probe, wrap
-from slotproof.cells.plan import CellPlan, ClientPlan, ServerPlan
+from slotproof.cells.plan import CellPlan
 from slotproof.cells.private import hide_shared_folders, raise_loopback
 from slotproof.cells.servers import CellServers
 from slotproof.clients import plugin
 from slotproof.errors import EnvironmentProblem, SlotproofError
 from slotproof.model import CellId, Topology
+from slotproof.runner.backends import Embedded
 from slotproof.runner.lane import LaneProcess
+from slotproof.runner.planning import lane_plan, wanted_servers
 from slotproof.runner.prepare import prepare
 from slotproof.servers import spec
 from slotproof.suites import collected, library
@@ -84,46 +86,22 @@ def _plan(name: str, topology: Topology, files: tuple[str, ...], isolation: Isol
     prepared = prepare({name: suite}, {client.name: client}, spec.find(spec.DEFAULT), print)
     for problem in prepared.failed.values():
         raise problem
-    binary = prepared.binary
-    assert binary is not None
-    key = (name, client.name)
-    where = suite.topology(topology)
+    assert prepared.binary is not None
     chosen = files or suite.files
-    ids = tuple(
+    ids = [
         test.id
         for test in collected.read(suite.folder / "collected.lock")
         if topology in test.topologies and test.id.partition("::")[0] in chosen
-    )
-    return CellPlan(
-        cell=CellId(name, client.name, topology, spec.DEFAULT),
-        mode="run",
-        python=str(prepared.environments[key].python),
-        suite_root=str(prepared.trees[name]),
-        files=chosen,
-        pytest_args=suite.pytest_args(topology),
-        env=suite.env,
-        server=ServerPlan(
-            product=binary.product,
-            version=binary.version,
-            binary=str(binary.path),
-            ports=where.ports if isolation.private or suite.namespace_only else (),
-            replicas=where.replicas,
-            config=where.config,
-            companions=where.companions if isolation.private else (),
-        ),
-        client=ClientPlan(
-            client.bootstrap,
-            str(client.bootstrap_dir) if client.bootstrap_dir else None,
-            client.connects_from,
-        ),
-        ids=ids,
-        done={},
-        timeout=suite.timeout,
-        reruns=0,
-        leash="record" if isolation.private else "refuse",
-        workdir="",
-        expose=(*prepared.expose(key), str(Path(__file__).parent)),
-    )
+    ]
+    cell = CellId(name, client.name, topology, spec.DEFAULT)
+    private = isolation.private
+    wanted = wanted_servers(suite, cell, private=private)
+    with Embedded(prepared.binary).lease(wanted, topology) as servers:
+        plan = lane_plan(
+            suite, client, cell, prepared, servers.plan, Path(), private=private, ids=ids
+        )
+    here = str(Path(__file__).resolve().parent)
+    return replace(plan, files=chosen, expose=(*plan.expose, here))
 
 
 def _harness(plan: CellPlan, isolation: Isolation) -> tuple[float, int]:

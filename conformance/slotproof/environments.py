@@ -221,6 +221,8 @@ def _pip_settings() -> Mapping[str, str]:
         text=True,
         errors="replace",
         stdin=subprocess.DEVNULL,
+        # A pip that is told to be quiet would list nothing.
+        env=os.environ | {"PIP_QUIET": "0"},
     )
     ranked: dict[str, tuple[int, str]] = {}
     for line in done.stdout.splitlines() if done.returncode == 0 else ():

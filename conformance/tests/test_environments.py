@@ -249,3 +249,9 @@ def test_pip_settings_become_uv_settings() -> None:
         "UV_INDEX_STRATEGY": "first-index",
         "UV_PYTHON_DOWNLOADS": "never",
     }
+
+
+def test_a_quiet_pip_still_tells_its_settings(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel(index, "demo", "1.0")
+    monkeypatch.setenv("PIP_QUIET", "1")
+    assert set(pins(compile_lock(["demo"]))) == {"demo"}

@@ -106,8 +106,9 @@ class Supervisor:
                     self._say("start", id=event["id"], attempt=self.ledger.attempt)
                 elif event["e"] == "test":
                     self._observe(self._excused(event))
-        finally:
-            session.end()
+        except BaseException:
+            session.kill()
+            raise
         self._account_for_the_rest(session, ended, ids)
         return ended
 

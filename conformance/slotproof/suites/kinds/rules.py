@@ -433,7 +433,7 @@ library or of another library (a queue, a worker, an app) is nobody's internals 
 a library above redis-py may patch and poke that library and stay black-box. Where the tree does not
 show what an object is, private names count.
 
-A suite's manifest may add rules of the same form. Exemptions are looked at first.
+Exemptions are looked at first.
 """
 
 _SECTIONS = (
