@@ -11,7 +11,7 @@ from slotproof.suites.kinds.tree import Class, Function, Module, Tree
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from slotproof.suites.kinds.values import Value
+    from slotproof.suites.kinds.origin import Value
 
 SET_UP_METHODS = frozenset(
     {

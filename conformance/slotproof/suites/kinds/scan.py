@@ -6,10 +6,11 @@ import ast
 from typing import TYPE_CHECKING
 
 from slotproof.suites.kinds.fixtures import Place, used_by_mark
+from slotproof.suites.kinds.origin import Origin
 from slotproof.suites.kinds.pieces import Piece, Scan
 from slotproof.suites.kinds.rules import CLIENT_CLASSES, Rule, Trigger
 from slotproof.suites.kinds.tree import Class, Function, FunctionNode, Variable
-from slotproof.suites.kinds.values import Frame, Inference, Origin, injected
+from slotproof.suites.kinds.values import Frame, Inference, injected
 from slotproof.suites.kinds.walker import Context, Walker, is_private
 
 if TYPE_CHECKING:

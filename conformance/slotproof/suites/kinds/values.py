@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import builtins
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from slotproof.suites.kinds.fixtures import Fixtures, Place, fixture_of
@@ -19,6 +18,16 @@ from slotproof.suites.kinds.marks import (
     is_patch,
     is_property,
     parametrized,
+)
+from slotproof.suites.kinds.origin import (
+    DOUBLE,
+    PLAIN,
+    UNKNOWN,
+    Origin,
+    Value,
+    essence,
+    join,
+    merge,
 )
 from slotproof.suites.kinds.tree import (
     Class,
@@ -33,46 +42,7 @@ from slotproof.suites.kinds.tree import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-
-class Origin(IntEnum):
-    """Where a value comes from, weakest first: of several, the strongest is taken."""
-
-    PLAIN = 0
-    OTHER = 1
-    SUITE = 2
-    DOUBLE = 3
-    UNKNOWN = 4
-    CLIENT = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """What the tree shows of a value.
-
-    ``path``: the dotted way to it from an import, calls as ``()``; empty where none is known.
-    ``definition``: the suite's function, class or module that it is, or is an instance of.
-    """
-
-    origin: Origin
-    path: str = ""
-    definition: Function | Class | Module | None = None
-    elements: tuple[Value, ...] = ()
-
-    @property
-    def named(self) -> bool:
-        """True for a module, class or function reached by name alone, without a call."""
-        return bool(self.path) and "(" not in self.path
-
-    @property
-    def last(self) -> str:
-        return self.path.rpartition(".")[2]
-
-
-PLAIN = Value(Origin.PLAIN)
-UNKNOWN = Value(Origin.UNKNOWN)
-DOUBLE = Value(Origin.DOUBLE)
+    from collections.abc import Iterator
 
 CARRIERS = frozenset({"connection_pool", "nodes_manager", "redis_connection"})
 """Attributes that hold a client object, whoever they are attributes of."""
@@ -107,11 +77,6 @@ class Frame:
     module: Module
     function: Function | None
     place: Place
-
-
-def join(values: Iterable[Value]) -> Value:
-    """The strongest of several values; ``PLAIN`` of none."""
-    return max(values, key=lambda value: value.origin, default=PLAIN)
 
 
 class Inference:
@@ -408,9 +373,9 @@ class Inference:
             rest = join(self.value(expr, frame) for expr in spread)
             if rest.origin is not Origin.PLAIN:
                 known = {name: self.value(argument, frame) for name, argument in given.items()}
-                return tuple((name, _essence(known.get(name, rest))) for name in sorted(names))
+                return tuple((name, essence(known.get(name, rest))) for name in sorted(names))
         values = ((name, self.value(argument, frame)) for name, argument in sorted(given.items()))
-        return tuple((name, _essence(value)) for name, value in values)
+        return tuple((name, essence(value)) for name, value in values)
 
     def _requested(self, name: ast.expr, frame: Frame) -> Value:
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
@@ -444,18 +409,8 @@ class Inference:
                 results = outer.scope.nested.get(function.name, results)
                 frame = Frame(function.module, outer, place)
             found = [self.value(result, frame) for result in results]
-            self._results[key] = _merge(found)
+            self._results[key] = merge(found)
         return self._results[key]
-
-
-def _merge(values: list[Value]) -> Value:
-    """Join, tuples of one length element by element."""
-    lengths = {len(value.elements) for value in values}
-    if len(values) > 1 and len(lengths) == 1 and lengths != {0}:
-        columns = zip(*(value.elements for value in values), strict=True)
-        elements = tuple(join(column) for column in columns)
-        return Value(join(elements).origin, elements=elements)
-    return join(values)
 
 
 def standing(
@@ -478,14 +433,6 @@ def standing(
     if fixture_of(function) is not None:
         return place.bare
     return Place(function.module, None, bound)
-
-
-def _essence(value: Value) -> Value:
-    """What of a value matters to the function that it is given to."""
-    path = value.path if value.named else ""
-    if value.origin is Origin.PLAIN:
-        return PLAIN
-    return Value(value.origin, path, value.definition)
 
 
 def injected(function: Function) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from slotproof.model import Kind
 from slotproof.suites.kinds.fixtures import Place
 from slotproof.suites.kinds.marks import MOCK_MODULES, is_double_factory
+from slotproof.suites.kinds.origin import Origin, Value
 from slotproof.suites.kinds.pieces import Finding, Piece, Scan
 from slotproof.suites.kinds.rules import CLIENT_CLASSES, CONFIGURATION, Receiver, Rule, Trigger
 from slotproof.suites.kinds.tree import (
@@ -20,13 +21,7 @@ from slotproof.suites.kinds.tree import (
     Variable,
     assignments,
 )
-from slotproof.suites.kinds.values import (
-    Frame,
-    Inference,
-    Origin,
-    Value,
-    standing,
-)
+from slotproof.suites.kinds.values import Frame, Inference, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
