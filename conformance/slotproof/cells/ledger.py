@@ -7,8 +7,16 @@ from dataclasses import dataclass, field
 
 from slotproof.model import Outcome
 
+# An expected failure too: most of those are expected because they come and go.
 RETRIED = frozenset(
-    {Outcome.FAILED, Outcome.ERROR, Outcome.HUNG, Outcome.CRASHED, Outcome.SERVER_LOST}
+    {
+        Outcome.FAILED,
+        Outcome.ERROR,
+        Outcome.XFAILED,
+        Outcome.HUNG,
+        Outcome.CRASHED,
+        Outcome.SERVER_LOST,
+    }
 )
 
 
