@@ -10,6 +10,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import posixpath
 import re
 import shutil
 import stat
@@ -188,6 +189,27 @@ def _unpack_tar(unpacking: _Unpacking) -> None:
             _tar_entry(unpacking, opened, info)
 
 
+def _refuse_leaving_link(unpacking: _Unpacking, info: tarfile.TarInfo) -> None:
+    """Refuse a link that points out of the archive, whether it would be unpacked or not."""
+    if not (info.issym() or info.islnk()):
+        return
+    # A symbolic link starts from its own folder, a hard link from the archive's top.
+    start = posixpath.dirname(info.name) if info.issym() else ""
+    end = posixpath.normpath(posixpath.join(start, info.linkname))
+    if end.startswith("/") or end.split("/")[0] == "..":
+        raise unpacking.refuse(info.name, "is a link that leaves the folder")
+
+
+def _second_opinion(unpacking: _Unpacking, info: tarfile.TarInfo) -> None:
+    """Ask the standard library as well, where it has an opinion: Python 3.11.4 and newer."""
+    if not hasattr(tarfile, "data_filter"):
+        return
+    try:
+        tarfile.data_filter(info, str(unpacking.into))
+    except tarfile.FilterError as error:
+        raise unpacking.refuse(info.name, str(error)) from error
+
+
 def _tar_entry(unpacking: _Unpacking, opened: tarfile.TarFile, info: tarfile.TarInfo) -> None:
     path = unpacking.path(info.name)
     unpacking.count(info.name, info.size)
@@ -195,11 +217,8 @@ def _tar_entry(unpacking: _Unpacking, opened: tarfile.TarFile, info: tarfile.Tar
         return
     if not (info.isreg() or info.isdir() or info.issym() or info.islnk()):
         raise unpacking.refuse(info.name, "is a device, a pipe or another special file")
-    try:
-        tarfile.data_filter(info, str(unpacking.into))
-    except tarfile.FilterError as error:
-        why = "is a link that leaves the folder" if info.linkname else str(error)
-        raise unpacking.refuse(info.name, why) from error
+    _refuse_leaving_link(unpacking, info)
+    _second_opinion(unpacking, info)
     unpacking.register(path, folder=info.isdir())
     target = unpacking.target(path, strip=True)
     if target is None:

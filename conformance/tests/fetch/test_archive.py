@@ -76,6 +76,13 @@ GOOD: list[Entry] = [
 ]
 
 
+@pytest.fixture(params=["with", "without"], autouse=True)
+def opinion(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With and without the standard library's filter, which Python 3.11.4 brought."""
+    if request.param == "without":
+        monkeypatch.delattr("tarfile.data_filter", raising=False)
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, lambda data: data])
 def test_a_tar_keeps_what_is_asked_for_below_its_top(
     tmp_path: Path, pack: Callable[[bytes], bytes]
