@@ -90,7 +90,7 @@ def _plan(name: str, topology: Topology, files: tuple[str, ...], isolation: Isol
     chosen = files or suite.files
     ids = [
         test.id
-        for test in collected.read(suite.folder / "collected.lock")
+        for test in collected.read(suite.collected_lock)
         if topology in test.topologies and test.id.partition("::")[0] in chosen
     ]
     cell = CellId(name, client.name, topology, spec.DEFAULT)

@@ -96,9 +96,7 @@ class Session:
                 verdict = Ended.ITSELF if self.closed else Ended.CRASHED
             elif servers_lost():
                 verdict = Ended.SERVERS
-            elif time.monotonic() - self._last > (
-                self.timeout if self.current else SILENCE_SECONDS
-            ):
+            elif self._silent_for() > (self.timeout if self.current else SILENCE_SECONDS):
                 self._ask_for_stacks()
                 verdict = Ended.HUNG
             else:
@@ -117,8 +115,7 @@ class Session:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(STEP_SECONDS)
         # Children that outlived pytest stay in its group: they must not touch the next round.
-        self._signal(signal.SIGKILL)
-        self.process.wait()
+        self.kill()
 
     def kill(self) -> None:
         """End pytest and its children at once: whoever waits for this cell will not wait long."""

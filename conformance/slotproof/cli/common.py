@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import click
 from rich.console import Console
 
+from slotproof.errors import UsageProblem
 from slotproof.model import Topology
 
 INTERRUPTED = 130
-DEFAULT_SERVER = "valkey-8.1"
 
 TOPOLOGY = click.Choice([str(t) for t in Topology])
 
@@ -22,6 +23,18 @@ TOPOLOGY = click.Choice([str(t) for t in Topology])
 def console(*, stderr: bool = False) -> Console:
     """A console that keeps colours off where they are not wanted (NO_COLOR, pipes)."""
     return Console(stderr=stderr, highlight=False)
+
+
+def results_files(named: Iterable[Path]) -> list[Path]:
+    """Return the results file of each name: a ``results.jsonl``, or a folder that holds one.
+
+    Raises UsageProblem for the first that is not there.
+    """
+    paths = [p / "results.jsonl" if p.is_dir() else p for p in named]
+    for path in paths:
+        if not path.is_file():
+            raise UsageProblem(f"reading {path}", "there is no such file", "name a results.jsonl")
+    return paths
 
 
 @contextmanager

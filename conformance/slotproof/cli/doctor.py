@@ -13,7 +13,7 @@ import click
 from rich.text import Text
 
 from slotproof.cells.isolation import Isolation, probe
-from slotproof.cli.common import DEFAULT_SERVER, console
+from slotproof.cli.common import console
 from slotproof.clients import plugin
 from slotproof.data import fixtures_dir
 from slotproof.errors import Exit, SlotproofError
@@ -75,7 +75,7 @@ def _checks() -> Iterator[Check]:
 
 
 def _server() -> str:
-    binary = embedded.binary(spec.find(DEFAULT_SERVER))
+    binary = embedded.binary(spec.find(spec.DEFAULT))
     with (
         cache.staging() as folder,
         embedded.start(

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from slotproof.cli.common import console
-from slotproof.errors import UsageProblem
+from slotproof.cli.common import console, results_files
 from slotproof.gate.gate import evaluate
 from slotproof.gate.render import render
 from slotproof.judge.matrix import build
@@ -25,11 +24,7 @@ def gate(results: tuple[Path, ...]) -> int:
     Exits 1 where a test does worse than its expectation, a locked id is missing, or an expectation
     is dead, too weak or expired; 3 when the run is not whole and nothing is worse.
     """
-    paths = [p / "results.jsonl" if p.is_dir() else p for p in results]
-    for path in paths:
-        if not path.is_file():
-            raise UsageProblem(f"reading {path}", "there is no such file", "name a results.jsonl")
-    runs = [read(path) for path in paths]
+    runs = [read(path) for path in results_files(results)]
     run = merge(runs) if len(runs) > 1 else runs[0]
     known = library.expectations(library.load_all())
     result = evaluate(run, build(run), known, datetime.now(UTC).date())

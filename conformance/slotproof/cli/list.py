@@ -24,13 +24,13 @@ def list_(what: str | None) -> None:
     out = console()
     if what == "tests":
         for suite in library.load_all().values():
-            for test in collected.read(suite.folder / "collected.lock"):
+            for test in collected.read(suite.collected_lock):
                 out.print(Text(f"{suite.name} {test.kind} {test.id}"), soft_wrap=True)
         return
     if what in {None, "suites"}:
         table = Table("suite", "row", "version", "tests", "kinds", "licence", box=None)
         for suite in library.load_all().values():
-            lock = suite.folder / "collected.lock"
+            lock = suite.collected_lock
             tests = collected.read(lock) if lock.exists() else ()
             kinds = Counter(t.kind for t in tests)
             words = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()) or "not locked yet"

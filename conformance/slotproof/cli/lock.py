@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from slotproof import names
-from slotproof.cli.common import DEFAULT_SERVER, console, terminable
+from slotproof.cli.common import console, terminable
 from slotproof.clients import plugin
 from slotproof.environments import compile_lock
 from slotproof.errors import EnvironmentProblem, Exit
@@ -66,18 +66,17 @@ def lock(suite: tuple[str, ...], requirements: bool, durations: Path | None, che
 
 def _lock(suite: Suite, measured: Mapping[str, float], out: Console, *, check: bool) -> bool:
     client = next(c for c in plugin.load_all().values() if c.control)
-    prepared = prepare(
-        {suite.name: suite}, {client.name: client}, server_specs.find(DEFAULT_SERVER), out.print
-    )
+    server = server_specs.find(server_specs.DEFAULT)
+    prepared = prepare({suite.name: suite}, {client.name: client}, server, out.print)
     for problem in prepared.failed.values():
         raise problem
     where: dict[str, set[Topology]] = {}
     for topology in suite.topologies:
         out.print(Text(f"{suite.name}: collecting on {topology}"))
-        for test in collect(suite, client, topology, DEFAULT_SERVER, prepared):
+        for test in collect(suite, client, topology, server.name, prepared):
             where.setdefault(test, set()).add(topology)
     classified = kinds.classify(prepared.trees[suite.name], where)
-    path = suite.folder / "collected.lock"
+    path = suite.collected_lock
     before = {t.id: t for t in collected.read(path)} if path.exists() else {}
     tests = [
         LockedTest(

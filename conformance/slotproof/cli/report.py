@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from slotproof.cli.common import console
+from slotproof.cli.common import console, results_files
 from slotproof.cli.outputs import write_outputs
-from slotproof.errors import Exit, UsageProblem
+from slotproof.errors import Exit
 from slotproof.report import terminal
 from slotproof.results.merge import merge
 from slotproof.results.reader import read
@@ -37,10 +37,7 @@ def report(results: tuple[Path, ...], output: Path | None, status: Path | None) 
     is missing is an error.
     """
     out = console()
-    paths = [p / "results.jsonl" if p.is_dir() else p for p in results]
-    for path in paths:
-        if not path.is_file():
-            raise UsageProblem(f"reading {path}", "there is no such file", "name a results.jsonl")
+    paths = results_files(results)
     runs = [read(path) for path in paths]
     run = merge(runs) if len(runs) > 1 or runs[0].header.get("shard") else runs[0]
     folder = output or paths[0].parent

@@ -13,7 +13,7 @@ import click
 from rich.text import Text
 
 from slotproof import names
-from slotproof.cli.common import DEFAULT_SERVER, INTERRUPTED, TOPOLOGY, console, terminable
+from slotproof.cli.common import INTERRUPTED, TOPOLOGY, console, terminable
 from slotproof.cli.outputs import write_outputs
 from slotproof.clients import plugin
 from slotproof.errors import Exit, UsageProblem
@@ -25,7 +25,7 @@ from slotproof.results.reader import read
 from slotproof.runner import progress as progress_views
 from slotproof.runner.options import Profile, RunOptions
 from slotproof.runner.run import run as run_cells
-from slotproof.servers.spec import load_all as load_servers
+from slotproof.servers import spec as servers
 from slotproof.suites import library
 
 
@@ -56,7 +56,7 @@ def _shard(
 @click.option("--topology", "topologies", multiple=True, type=TOPOLOGY, help="Default: both.")
 @click.option(
     "--server",
-    default=DEFAULT_SERVER,
+    default=servers.DEFAULT,
     show_default=True,
     metavar="NAME",
     help="Server to run on, see `slotproof list servers`.",
@@ -145,7 +145,7 @@ def _options(given: Mapping[str, Any], output: Path) -> RunOptions:
     clients = plugin.load_all()
     names.check("suite", given["suite"], suites)
     names.check("client", given["clients"], clients)
-    names.check("server", [given["server"]], load_servers())
+    names.check("server", [given["server"]], servers.load_all())
     backend = given["backend"]
     if backend not in {"embedded", "docker"} and "://" not in backend:
         raise UsageProblem(
@@ -187,12 +187,13 @@ def execute(options: RunOptions, *, argv: Sequence[str], gate: bool, resume: boo
     if interrupted and not path.exists():
         raise KeyboardInterrupt
     results = read(path)
-    written = write_outputs(results, options.output, library.expectations(suites))
+    known = library.expectations(suites)
+    written = write_outputs(results, options.output, known)
     out.print()
     terminal.render(written.matrix, out)
     code: int = Exit.HELD
     if gate:
-        result = evaluate(results, written.matrix, library.expectations(suites), _today())
+        result = evaluate(results, written.matrix, known, _today())
         render_gate(result, out)
         code = result.exit_code
     if interrupted:

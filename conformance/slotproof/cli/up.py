@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from slotproof.cli.common import DEFAULT_SERVER, TOPOLOGY, console, terminable
+from slotproof.cli.common import TOPOLOGY, console, terminable
 from slotproof.errors import EnvironmentProblem, UsageProblem
 from slotproof.fetch import cache
 from slotproof.model import Role, Topology
@@ -30,7 +30,7 @@ _HIGHEST_PORT = 65535
 )
 @click.option(
     "--server",
-    default=DEFAULT_SERVER,
+    default=spec.DEFAULT,
     show_default=True,
     metavar="NAME",
     help="Which server; `slotproof list` shows them. `path` takes the one on your PATH.",

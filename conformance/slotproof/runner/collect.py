@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from slotproof.cells.isolation import probe
@@ -45,7 +43,7 @@ def collect(
             )
         lane = LaneProcess(plan, isolation, folder)
         ids: tuple[str, ...] | None = None
-        with _until_done(lane):
+        with LaneRegister().running(lane):
             for event in lane.events():
                 if event["e"] == "problem":
                     raise EnvironmentProblem(event["tried"], event["found"], event["next_step"])
@@ -60,9 +58,3 @@ def collect(
         return ids
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _until_done(lane: LaneProcess) -> Iterator[None]:
-    with LaneRegister().running(lane):
-        yield

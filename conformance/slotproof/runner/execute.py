@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -194,9 +194,3 @@ def observe(cell: CellId, event: Mapping[str, Any]) -> Observation:
         ),
         stats_reset=event["stats_reset"],
     )
-
-
-@contextlib.contextmanager
-def always(plan: LanePlan) -> Iterator[LanePlan]:
-    """A context that needs nothing."""
-    yield plan

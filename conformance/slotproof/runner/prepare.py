@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,8 +124,3 @@ def tree(suite: Suite) -> Path:
 def client_version(client: Client) -> str:
     """Return what the client's lock pins, such as ``valkey 6.2.0, redis 8.1.0``."""
     return ", ".join(f"{name} {version}" for name, version in _PIN.findall(client.lock))
-
-
-def locks(suites: Sequence[Suite]) -> Mapping[str, Path]:
-    """Where each suite's ``collected.lock`` lies."""
-    return {s.name: s.folder / "collected.lock" for s in suites}

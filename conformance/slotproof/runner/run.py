@@ -148,9 +148,7 @@ class _Planner:
 
 
 def _select(options: RunOptions, suites: Mapping[str, Suite]) -> tuple[SuiteRun, ...]:
-    locked = {
-        name: collected.read(suite.folder / "collected.lock") for name, suite in suites.items()
-    }
+    locked = {name: collected.read(suite.collected_lock) for name, suite in suites.items()}
     selected = jobs.select(suites, locked, options)
     if not any(s.tests for s in selected):
         raise UsageProblem(

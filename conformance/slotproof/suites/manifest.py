@@ -113,6 +113,11 @@ class Suite:
         }[self.source.kind]
 
     @property
+    def collected_lock(self) -> Path:
+        """Where the suite's locked ids are."""
+        return self.folder / "collected.lock"
+
+    @property
     def requirements_lock(self) -> str:
         """The text of ``requirements.lock``. Raises UsageProblem while there is none."""
         if self.locked_requirements is None:

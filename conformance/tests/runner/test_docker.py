@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.miniatures import by_cell, client, run_tiny
-from support.running import started, until
+from support.running import GONE_WITHIN_SECONDS, started, until
 
 from slotproof.judge.verdict import Verdict
 from slotproof.model import Topology
@@ -19,7 +19,6 @@ from slotproof.servers import docker
 pytestmark = [pytest.mark.servers, pytest.mark.docker]
 
 FILE = "tests/test_tiny.py::"
-GONE_WITHIN_SECONDS = 5.0
 
 
 @pytest.fixture(autouse=True)

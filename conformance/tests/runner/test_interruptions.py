@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.running import started, until
+from support.running import GONE_WITHIN_SECONDS, started, until
 
 from slotproof.judge.matrix import build
 from slotproof.judge.verdict import Verdict
@@ -22,8 +22,6 @@ pytestmark = [
 ]
 
 TESTS = 40
-# What issue and documentation promise.
-GONE_WITHIN_SECONDS = 5.0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -14,7 +14,7 @@ from slotproof.runner.options import Profile, RunOptions
 from slotproof.suites import collected, library
 
 SUITES = {"tiny": library.load_all(MINIATURE / "suites")["tiny"]}
-LOCKED = {"tiny": collected.read(SUITES["tiny"].folder / "collected.lock")}
+LOCKED = {"tiny": collected.read(SUITES["tiny"].collected_lock)}
 OPTIONS = RunOptions(
     suites=("tiny",),
     clients=("subject", "control"),

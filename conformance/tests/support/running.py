@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MARK = "SLOTPROOF_TEST_MARK"
+# What issue and documentation promise of a run that was ended.
+GONE_WITHIN_SECONDS = 5.0
 
 
 class Started:
@@ -53,9 +55,7 @@ class Started:
         """How many results have been written so far."""
         if not self.results.exists():
             return 0
-        return self.results.read_bytes().count(b'"type":"test"') or (
-            self.results.read_bytes().count(b'"type": "test"')
-        )
+        return self.results.read_bytes().count(b'"type":"test"')
 
     def wait_for_results(self, count: int) -> None:
         """Wait until ``count`` results are there."""
@@ -69,12 +69,12 @@ class Started:
         was seen: servers overwrite their environment with their title.
         """
         needle = f"{MARK}={self.mark}".encode()
-        ours = namespace("self", "pid")
+        ours = pid_namespace("self")
         found = {}
         for pid in processes():
             with suppress(OSError):
                 command = Path(f"/proc/{pid}/cmdline").read_bytes()
-                space = namespace(str(pid), "pid")
+                space = pid_namespace(str(pid))
                 marked = needle in Path(f"/proc/{pid}/environ").read_bytes()
                 if marked and space != ours:
                     self.spaces.add(space)
@@ -93,9 +93,9 @@ def processes() -> list[int]:
     return [pid for pid in pids if pid != os.getpid()]
 
 
-def namespace(pid: str, kind: str) -> str:
-    """The name of a process's namespace."""
-    return str(Path(f"/proc/{pid}/ns/{kind}").readlink())
+def pid_namespace(pid: str) -> str:
+    """The name of a process's process namespace."""
+    return str(Path(f"/proc/{pid}/ns/pid").readlink())
 
 
 def until(condition: Callable[[], bool], seconds: float) -> bool:
