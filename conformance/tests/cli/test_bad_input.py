@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.command import Cli, Finished
-from support.miniatures import MINIATURE
+from support.miniatures import own_suite
 
 from slotproof.cells.isolation import Isolation, probe
 from slotproof.results.reader import read
@@ -23,18 +23,6 @@ def clear(done: Finished, code: int, *words: str) -> None:
     assert "Traceback" not in done.text
     for word in words:
         assert word in done.text, done.text
-
-
-def own_suite(fixtures: Path, change: tuple[str, str] = ("", "")) -> Path:
-    """Replace the linked suite by a copy with one change in its manifest."""
-    folder = fixtures / "suites" / "steady"
-    folder.unlink()
-    shutil.copytree(MINIATURE / "suites" / "steady", folder)
-    manifest = folder / "suite.toml"
-    text = manifest.read_text(encoding="utf-8")
-    assert change[0] in text
-    manifest.write_text(text.replace(*change), encoding="utf-8")
-    return folder
 
 
 @pytest.mark.parametrize(

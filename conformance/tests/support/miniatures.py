@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -84,3 +85,15 @@ def by_cell(results: Run) -> Mapping[tuple[str, Topology], CellVerdicts]:
     """Judged cells by client and topology."""
     matrix = build(results)
     return {(c.cell.client, c.cell.topology): c for row in matrix.rows for c in row.cells}
+
+
+def own_suite(fixtures: Path, change: tuple[str, str] = ("", "")) -> Path:
+    """Replace the linked suite by a copy with one change in its manifest."""
+    folder = fixtures / "suites" / "steady"
+    folder.unlink()
+    shutil.copytree(MINIATURE / "suites" / "steady", folder)
+    manifest = folder / "suite.toml"
+    text = manifest.read_text(encoding="utf-8")
+    assert change[0] in text
+    manifest.write_text(text.replace(*change), encoding="utf-8")
+    return folder
