@@ -11,9 +11,9 @@ from itertools import chain
 from slotproof.errors import EnvironmentProblem
 from slotproof.servers.formation import BUS_OFFSET
 
-# Port and port + 10000 both stay below the range that systems hand out to outgoing connections
-# (Linux: 32768 and up), so nobody's outgoing connection can take one in between.
-_FIRST, _LAST = 10300, 21999
+# Ports and bus ports (port + 10000) never overlap, and both stay below the range that systems hand
+# out to outgoing connections (Linux: 32768 and up), so nobody's can take one in between.
+_FIRST, _LAST = 10300, 20299
 _HIGHEST = 65535
 
 
