@@ -1,0 +1,1 @@
+"""The fast path: plain commands past redis-py's connections, straight to the multiplexed client."""

@@ -1,0 +1,92 @@
+"""The multiplexed client: one for all threads of a redis-py client, for commands without state.
+
+It speaks RESP2: in RESP3 a script could answer with a big number, which aborts GLIDE's process.
+What a reply looks like does not depend on it for the commands that are sent here.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from glide_redis.native.engine import Call, Engine, engine
+from glide_redis.native.library import generation
+from glide_redis.native.request import Options
+from glide_redis.native.values import Closed, Value
+
+# The caller's wait bounds a command. GLIDE goes on trying for as long.
+_NO_TIMEOUT_MS = 2**31 - 1
+# GLIDE refuses what exceeds its own limit of commands under way (1,000 by default).
+_INFLIGHT = 1_000_000
+
+
+class Multiplexer:
+    """A GLIDE client of a server or a cluster, opened at the first command of each process."""
+
+    def __init__(self, options: Callable[[], Options]) -> None:
+        self._options = options
+        self._engine = engine()
+        self._generation = -1
+        self._client = 0
+        self._finalizer: weakref.finalize[[Engine, int], object] | None = None
+
+    def execute(self, args: Sequence[bytes | str], timeout: float | None) -> Value:
+        """Send one command and wait for its reply, in GLIDE's shape.
+
+        Raises Refused, Lost, TimedOut; Closed when the client was closed while it waited.
+        """
+        return self._engine.execute(self.client(), args, timeout)
+
+    def batch(self, commands: Sequence[Sequence[bytes | str]], atomic: bool) -> Call:
+        """Send many commands at once; the reply is a list with a Refusal for each error."""
+        return self._engine.batch(self.client(), commands, atomic)
+
+    def client(self) -> int:
+        """Return the handle, opening the client where this process has none."""
+        if self._generation == generation():
+            return self._client
+        with _opening:
+            if self._generation != generation():
+                self._open()
+            return self._client
+
+    def close(self) -> None:
+        """Close the client; the next command opens another one. Calls under way raise Closed."""
+        with _opening:
+            self._generation = -1
+            if self._finalizer is not None:
+                self._finalizer()
+
+    def _open(self) -> None:
+        options = replace(
+            self._options(),
+            protocol=2,
+            request_timeout_ms=_NO_TIMEOUT_MS,
+            inflight_limit=_INFLIGHT,
+        )
+        self._client = self._engine.open(options.serialize(), None)
+        self._finalizer = weakref.finalize(self, _close, self._engine, self._client)
+        self._finalizer.atexit = False
+        self._generation = generation()
+
+
+def _close(native: Engine, client: int) -> None:
+    try:
+        native.close(client)
+    except Closed:
+        pass  # A fork's: it belongs to the parent process.
+
+
+_opening = threading.RLock()
+
+
+def _renew() -> None:
+    """A thread of the parent's may hold the lock, and it did not come along."""
+    global _opening  # noqa: PLW0603
+    _opening = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew)

@@ -1,0 +1,132 @@
+"""Transactions: WATCH, MULTI and EXEC on a connection that reconnects in silence, without risk.
+
+A link loses all replies of a transaction but the first error among them, so transactions are sent
+to a dedicated client, in bundles. It may reconnect at any time, and what was watched is forgotten
+then. So what is watched is bound to the connection's id, and a transaction after a WATCH is sent in
+two steps: first the id and MULTI with the commands, and EXEC only when the id is still the one of
+the WATCH. A connection lost in between has no transaction to execute; nothing is committed blindly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from glide_redis.native.values import Lost, NativeError, Refusal, Value
+from glide_redis.wire.encode import encode, encode_error
+from glide_redis.wire.errors import server_line
+from glide_redis.wire.restore import may_return_big_number, restore
+
+Command: TypeAlias = Sequence[bytes]
+
+_ID = (b"CLIENT", b"ID")
+_QUEUED = b"+QUEUED\r\n"
+_OK = b"+OK\r\n"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Commands to send in one go to the dedicated client of that protocol."""
+
+    commands: Sequence[Command]
+    protocol: int
+    atomic: bool = False
+
+
+Step: TypeAlias = "Command | Bundle"
+Plan: TypeAlias = "Generator[Step, Value | NativeError, bytes]"
+
+
+class Transactions:
+    """What a connection watches, and the plans of its transactions."""
+
+    def __init__(self) -> None:
+        self._watched_on: Value = None
+
+    @property
+    def watching(self) -> bool:
+        """True between WATCH and what ends it: such commands belong on the dedicated client."""
+        return self._watched_on is not None
+
+    def watch(self, args: Command, protocol: int) -> Plan:
+        """Plan a WATCH. Raises Lost when an earlier one was for a connection that is gone."""
+        identity, answer = _pair((yield Bundle([_ID, args], protocol)))
+        if self.watching and identity != self._watched_on:
+            raise Lost("the connection was lost while keys were watched")
+        if not isinstance(answer, Refusal | NativeError):
+            self._watched_on = identity
+        return written(args, answer, protocol)
+
+    def single(self, args: Command, protocol: int) -> Plan:
+        """Plan a command on the connection that watches."""
+        if args[0].upper() in {b"UNWATCH", b"RESET"}:
+            self._watched_on = None
+        commands: list[Command] = [args]
+        if protocol == 3 and may_return_big_number(args):
+            commands = [(b"HELLO", b"2"), args, (b"HELLO", b"3")]
+        answers = _list((yield Bundle(commands, protocol)), len(commands))
+        return written(args, answers[len(commands) // 2], protocol)
+
+    def whole(self, body: Sequence[Command], protocol: int) -> Plan:
+        """Plan MULTI, the commands of ``body`` and EXEC, which arrived together."""
+        scripted = protocol == 3 and any(map(may_return_big_number, body))
+        if self.watching:
+            return self._checked(body, protocol, scripted)
+        return self._reshaped(body) if scripted else self._plain(body, protocol)
+
+    def _plain(self, body: Sequence[Command], protocol: int) -> Plan:
+        commands = [(b"MULTI",), *body, (b"EXEC",)]
+        answers = _list((yield Bundle(commands, protocol)), len(commands))
+        return b"".join(encode(answer, protocol) for answer in answers)
+
+    def _reshaped(self, body: Sequence[Command]) -> Plan:
+        """Scripts must not answer in RESP3; what GLIDE makes of RESP2 can be given its shapes."""
+        answers = yield Bundle(body, 2, atomic=True)
+        queued = _OK + _QUEUED * len(body)
+        if isinstance(answers, NativeError):
+            return queued + written((b"",), answers, 3)
+        if not isinstance(answers, list):
+            return queued + encode(answers, 3)
+        return queued + encode(
+            [restore(args, answer, 3) for args, answer in zip(body, answers, strict=True)], 3
+        )
+
+    def _checked(self, body: Sequence[Command], protocol: int, scripted: bool) -> Plan:
+        before: list[Command] = [(b"HELLO", b"2")] if scripted else []
+        first: list[Command] = [_ID, *before, (b"MULTI",), *body]
+        identity, *answers = _list((yield Bundle(first, protocol)), len(first))
+        watched_on, self._watched_on = self._watched_on, None
+        if identity != watched_on:
+            yield Bundle([(b"DISCARD",)], protocol)
+            raise Lost("the connection was lost while keys were watched")
+        after: list[Command] = [(b"HELLO", b"3")] if scripted else []
+        executed, *_ = _list((yield Bundle([(b"EXEC",), *after], protocol)), 1 + len(after))
+        if isinstance(executed, Refusal) and "EXEC without MULTI" in executed.text:
+            raise Lost("the connection was lost before EXEC")
+        return b"".join(
+            encode(answer, protocol) for answer in [*answers[len(before) :], executed]
+        )
+
+
+def written(args: Command, answer: Value | NativeError, protocol: int) -> bytes:
+    """Return what the server would have written for a reply in GLIDE's shape, or for an error.
+
+    ``args``: the command; one with an empty name when GLIDE has left the reply alone.
+    """
+    if isinstance(answer, NativeError):
+        return encode_error(server_line(str(answer)))
+    return encode(restore(args, answer, protocol), protocol)
+
+
+def _pair(answers: Value | NativeError) -> tuple[Value, Value]:
+    first, second = _list(answers, 2)
+    return first, second
+
+
+def _list(answers: Value | NativeError, count: int) -> list[Value]:
+    if isinstance(answers, NativeError):
+        raise answers
+    if not isinstance(answers, list) or len(answers) != count:
+        raise Lost(f"{count} replies were expected, not {answers!r:.100}")
+    return answers
