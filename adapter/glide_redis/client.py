@@ -7,7 +7,12 @@ from typing import Any
 import redis.client as upstream
 import redis.connection
 
+from glide_redis import connection
 from glide_redis.connection import ConnectionPool, on_glide, refuse
+from glide_redis.fast import single
+from glide_redis.fast.failures import Fallback
+from glide_redis.fast.pipelines import Pipeline
+from glide_redis.fast.table import FAST, taken
 
 
 class Redis(upstream.Redis):
@@ -40,11 +45,26 @@ class Redis(upstream.Redis):
     @classmethod
     def from_url(cls, url: str, **kwargs: Any) -> Redis:
         """Return a client for a URL, by the rules of ``redis.Redis.from_url``."""
-        single = kwargs.pop("single_connection_client", False)
+        single_connection_client = kwargs.pop("single_connection_client", False)
         pool = ConnectionPool.from_url(url, **kwargs)
-        client = cls(connection_pool=pool, single_connection_client=single)
+        client = cls(connection_pool=pool, single_connection_client=single_connection_client)
         client.auto_close_connection_pool = True
         return client
+
+    def pipeline(self, transaction: Any = True, shard_hint: Any = None) -> Pipeline:
+        """Return a pipeline; its commands go as one batch where they are plain ones."""
+        return Pipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Execute a command and return its parsed reply."""
+        if args and args[0] in FAST and taken(args):
+            fast = single.ready(self, options)
+            if fast is not None:
+                try:
+                    return single.execute(fast, self.response_callbacks, args, options)
+                except Fallback:
+                    pass
+        return super().execute_command(*args, **options)
 
 
 StrictRedis = Redis
@@ -52,6 +72,9 @@ StrictRedis = Redis
 
 def adopt(pool: Any) -> None:
     """Make a pool of redis-py's own classes give connections on GLIDE from now on."""
-    if type(pool) is redis.connection.ConnectionPool:
-        pool.__class__ = ConnectionPool
+    ours = {
+        redis.connection.ConnectionPool: ConnectionPool,
+        redis.connection.BlockingConnectionPool: connection.BlockingConnectionPool,
+    }
+    pool.__class__ = ours.get(type(pool), type(pool))
     pool.connection_class = on_glide(pool.connection_class)

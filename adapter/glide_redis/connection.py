@@ -58,6 +58,9 @@ def on_glide(connection_class: Any) -> Any:
 class ConnectionPool(upstream.ConnectionPool):
     """A pool whose connections are GLIDE's, unless it is given a class of somebody else's."""
 
+    # What its clients share for commands that need no connection of their own: see ``fast.single``.
+    fast: Any = None
+
     def __init__(self, connection_class: Any = Connection, *args: Any, **kwargs: Any) -> None:
         super().__init__(on_glide(connection_class), *args, **kwargs)
 
@@ -66,6 +69,12 @@ class ConnectionPool(upstream.ConnectionPool):
         if self.cache is not None:
             refuse({"cache": self.cache})
         return super().make_connection()
+
+    def disconnect(self, inuse_connections: bool = True) -> None:
+        """Disconnect the pool's connections, and the client that its commands share."""
+        super().disconnect(inuse_connections)
+        if self.fast:
+            self.fast.multiplexer.close()
 
 
 class BlockingConnectionPool(upstream.BlockingConnectionPool, ConnectionPool):

@@ -1,1 +1,1 @@
-"""GLIDE's native core: the library, calls into it, and the clients, links and subscribers made of it."""
+"""GLIDE's native core: the library, calls into it, and the clients and links made of it."""

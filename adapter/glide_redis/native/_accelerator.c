@@ -942,7 +942,7 @@ on_push(uintptr_t address, int kind, const uint8_t *data, int64_t n, const uint8
         if (handler != NULL) {
             Py_INCREF(handler);
             PyObject *done = PyObject_CallFunction(
-                handler, "iy#y#z#", kind, (const char *)channel, (Py_ssize_t)m, (const char *)data,
+                handler, "iy#y#y#", kind, (const char *)channel, (Py_ssize_t)m, (const char *)data,
                 (Py_ssize_t)n, (const char *)pattern, (Py_ssize_t)k);
             if (done == NULL)
                 PyErr_WriteUnraisable(handler);

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from glide_redis.native.engine import Call, Engine, PushHandler, engine
@@ -16,14 +17,18 @@ from glide_redis.native.request import Options
 from glide_redis.native.values import Closed
 
 _NO_TIMEOUT_MS = 2**31 - 1
+# GLIDE unsubscribes what it was not asked for by its own means whenever it reconciles, and panics
+# there over sharded channels of a standalone client. It also does so after a disconnect, but then
+# nothing is subscribed any more.
+_NEVER_MS = 2**32 - 1
+MAX_AGE_SECONDS = 30 * 86400
+"""How long a connection with subscriptions may live: well below GLIDE's longest interval."""
 
 
 class Dedicated:
     """One connection with credentials, database and name of ``options``, after reconnects too."""
 
-    def __init__(
-        self, options: Options, protocol: int, push: PushHandler | None = None
-    ) -> None:
+    def __init__(self, options: Options, protocol: int, push: PushHandler | None = None) -> None:
         self._engine = engine()
         request = replace(
             options,
@@ -32,6 +37,7 @@ class Dedicated:
             read_only=True,
             protocol=protocol,
             request_timeout_ms=_NO_TIMEOUT_MS,
+            reconciliation_ms=_NEVER_MS,
         )
         self._client = self._engine.open(request.serialize(), push)
         self._close = weakref.finalize(self, _close, self._engine, self._client)
@@ -60,7 +66,5 @@ class Dedicated:
 
 
 def _close(native: Engine, client: int) -> None:
-    try:
+    with suppress(Closed):  # A fork's: it belongs to the parent process.
         native.close(client)
-    except Closed:
-        pass  # A fork's: it belongs to the parent process.

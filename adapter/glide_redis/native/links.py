@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from glide_redis.native.engine import Call, Engine, engine
@@ -56,11 +57,8 @@ class Link:
 
 
 def _close(native: Engine, parent: int) -> None:
-    # A handle that a fork inherited belongs to the parent process, and the engine says so.
-    try:
+    with suppress(Closed):  # A fork's: it belongs to the parent process.
         native.close(parent)
-    except Closed:
-        pass
 
 
 def connect(options: Options, timeout: float | None) -> Link:

@@ -71,9 +71,7 @@ class Monitor:
         finally:
             library.lib.free_connection_response(response)
         # The callback must live as long as the client: it rides along with the finalizer.
-        self._close = weakref.finalize(
-            self, _close, library, client, generation(), self._callback
-        )
+        self._close = weakref.finalize(self, _close, library, client, generation(), self._callback)
         self._close.atexit = False
 
     def close(self) -> None:

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from glide_redis.native.engine import Call, Engine, engine
 from glide_redis.native.library import generation
 from glide_redis.native.request import Options
-from glide_redis.native.values import Closed, Value
+from glide_redis.native.values import Closed, NativeError, Unopened, Value
 
 # The caller's wait bounds a command. GLIDE goes on trying for as long.
 _NO_TIMEOUT_MS = 2**31 - 1
 # GLIDE refuses what exceeds its own limit of commands under way (1,000 by default).
 _INFLIGHT = 1_000_000
+# Between attempts to open: callers go another way meanwhile.
+_PAUSE_SECONDS = 0.5
 
 
 class Multiplexer:
@@ -31,6 +35,7 @@ class Multiplexer:
         self._engine = engine()
         self._generation = -1
         self._client = 0
+        self._not_before = 0.0
         self._finalizer: weakref.finalize[[Engine, int], object] | None = None
 
     def execute(self, args: Sequence[bytes | str], timeout: float | None) -> Value:
@@ -45,7 +50,10 @@ class Multiplexer:
         return self._engine.batch(self.client(), commands, atomic)
 
     def client(self) -> int:
-        """Return the handle, opening the client where this process has none."""
+        """Return the handle, opening the client where this process has none.
+
+        Raises Unopened; after a failure at once, until it is worth another attempt.
+        """
         if self._generation == generation():
             return self._client
         with _opening:
@@ -67,17 +75,21 @@ class Multiplexer:
             request_timeout_ms=_NO_TIMEOUT_MS,
             inflight_limit=_INFLIGHT,
         )
-        self._client = self._engine.open(options.serialize(), None)
+        if time.monotonic() < self._not_before:
+            raise Unopened("no client could be opened a moment ago")
+        try:
+            self._client = self._engine.open(options.serialize(), None)
+        except NativeError as error:
+            self._not_before = time.monotonic() + _PAUSE_SECONDS
+            raise Unopened(str(error)) from error
         self._finalizer = weakref.finalize(self, _close, self._engine, self._client)
         self._finalizer.atexit = False
         self._generation = generation()
 
 
 def _close(native: Engine, client: int) -> None:
-    try:
+    with suppress(Closed):  # A fork's: it belongs to the parent process.
         native.close(client)
-    except Closed:
-        pass  # A fork's: it belongs to the parent process.
 
 
 _opening = threading.RLock()

@@ -365,7 +365,7 @@ class PortableEngine:
             with suppress(Closed), found.used(process.closing.put):
                 lib.glide_scope_release(scope, found.address)
 
-        scope: int = _run(connect, give_back)
+        scope: int = _run(connect, give_back, found)
         handle = next(self._handles)
         with found.lock:
             if found.closing:
@@ -537,6 +537,8 @@ def _decode(text: bytes) -> str:
 
 
 def _encode(args: Sequence[bytes | str]) -> list[bytes]:
+    if isinstance(args, str | bytes):
+        raise TypeError("a command is a sequence of arguments")
     data = [
         arg.encode()
         if isinstance(arg, str)
@@ -550,9 +552,17 @@ def _encode(args: Sequence[bytes | str]) -> list[bytes]:
     return data
 
 
-def _run(function: Callable[[], Any], dispose: Callable[[Any], None]) -> Any:
-    """Run what blocks in a thread of its own, so that a signal can interrupt the wait for it."""
-    pending = _Pending(None, -1)
+def _run(
+    function: Callable[[], Any], dispose: Callable[[Any], None], client: _Client | None = None
+) -> Any:
+    """Run what blocks in a thread of its own, so that a signal can interrupt the wait for it.
+
+    So does closing the ``client``.
+    """
+    pending = _Pending(client, -1)
+    number = -id(pending)
+    if client is not None:
+        client.calls[number] = pending
 
     def run() -> None:
         try:
@@ -562,6 +572,9 @@ def _run(function: Callable[[], Any], dispose: Callable[[Any], None]) -> Any:
         else:
             if not pending.settle(result):
                 dispose(result)
+        finally:
+            if client is not None:
+                client.calls.pop(number, None)
 
     threading.Thread(target=run, name="glide-redis opener", daemon=True).start()
     return pending.wait(None)

@@ -87,6 +87,8 @@ class Options:
         tcp_nodelay: send small packets at once.
         retry: waits between attempts to reconnect.
         periodic_checks_s: how often a cluster's topology is checked, in seconds; 0 is never.
+        reconciliation_ms: how often GLIDE compares the connection's subscriptions with those that
+            it was asked for itself, and gives up the others.
         refresh_from_initial_nodes: ask only ``addresses`` for the topology.
     """
 
@@ -113,6 +115,7 @@ class Options:
     tcp_nodelay: bool | None = None
     retry: RetryStrategy | None = None
     periodic_checks_s: int | None = None
+    reconciliation_ms: int | None = None
     refresh_from_initial_nodes: bool = False
 
     def __post_init__(self) -> None:
@@ -153,6 +156,7 @@ class Options:
             ("request_timeout_ms", self.request_timeout_ms, 1, _UINT32),
             ("connection_timeout_ms", self.connection_timeout_ms, 1, _UINT32),
             ("inflight_limit", self.inflight_limit, 1, _UINT32),
+            ("reconciliation_ms", self.reconciliation_ms, 1, _UINT32),
             ("periodic_checks_s", self.periodic_checks_s, 0, _UINT32),
             *(("a port", port, 1, _PORTS) for _, port in self.addresses),
         ):
@@ -184,6 +188,8 @@ class Options:
             message.client_az = self.availability_zone
         if self.inflight_limit is not None:
             message.inflight_requests_limit = self.inflight_limit
+        if self.reconciliation_ms is not None:
+            message.pubsub_reconciliation_interval_ms = self.reconciliation_ms
         if self.tcp_nodelay is not None:
             message.tcp_nodelay = self.tcp_nodelay
         self._name_waits(message)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from glide_redis.native.dedicated import Dedicated
+from glide_redis.native.dedicated import MAX_AGE_SECONDS, Dedicated
 from glide_redis.native.engine import Call, PushHandler
 from glide_redis.native.library import generation
 from glide_redis.native.request import Options
@@ -47,6 +47,7 @@ class Subscriber:
         self.lost = False
         self._wake = wake
         self._connection = Dedicated(options, 3, _to(self.messages, wake))
+        self._opened = time.monotonic()
         self._asked: tuple[Call, float] | None = None
         try:
             self._id = self._checked(self.submit((b"CLIENT", b"ID")).wait(seconds))
@@ -73,6 +74,8 @@ class Subscriber:
         """Ask for the connection's id, or look at the answer; False when it is over."""
         if self.lost or self._connection.closed:
             return False
+        if now - self._opened > MAX_AGE_SECONDS:
+            return self._lose()
         if self._asked is None:
             try:
                 self._asked = (self.submit((b"CLIENT", b"ID")), now)

@@ -39,7 +39,7 @@ class Refusal:
         return f"Refusal({self.text!r})"
 
 
-Value: TypeAlias = "None | int | float | bool | bytes | list[Value] | Pairs | Members | Refusal"
+Value: TypeAlias = "int | float | bool | bytes | list[Value] | Pairs | Members | Refusal | None"
 """A reply. The server's simple strings, OK among them, are bytes like its bulk strings."""
 
 
@@ -53,6 +53,10 @@ class Refused(NativeError):
 
 class Lost(NativeError):
     """The connection broke, or could not be made."""
+
+
+class Unopened(Lost):
+    """There is no client to send with, and none could be opened: nothing was sent."""
 
 
 class TimedOut(NativeError):

@@ -140,6 +140,14 @@ class Session:
                 self.identity.library[args[2].decode().upper()] = args[3]
 
 
+def introduces(args: Command) -> bool:
+    """True for a command that tells the server who speaks, in which protocol and database."""
+    name = args[0].upper() if args else b""
+    if name == b"CLIENT":
+        return len(args) > 1 and args[1].upper() in {b"SETNAME", b"SETINFO"}
+    return name in {b"HELLO", b"AUTH", b"SELECT"}
+
+
 def _transaction(upcoming: deque[Command]) -> list[Command] | None:
     """Take the commands up to EXEC, when it is there already."""
     for at, args in enumerate(upcoming):

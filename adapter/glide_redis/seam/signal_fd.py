@@ -6,6 +6,7 @@ import os
 import select
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 
 _ONE = (1).to_bytes(8, "little")
 _MANY = 4096
@@ -27,10 +28,8 @@ class Signal:
 
     def set(self) -> None:
         """Make the descriptor readable."""
-        try:
+        with suppress(BlockingIOError):  # It is full, so it is readable.
             os.write(self.writing, _ONE)
-        except BlockingIOError:
-            pass  # It is full, so it is readable.
 
     def wait(self, seconds: float | None) -> None:
         """Wait until it is set, or ``seconds`` pass."""
@@ -40,10 +39,8 @@ class Signal:
 
     def clear(self) -> None:
         """Make it unreadable, whether or not it was readable."""
-        try:
+        with suppress(BlockingIOError):
             os.read(self.reading, _MANY)
-        except BlockingIOError:
-            pass
 
 
 def _close(descriptors: set[int]) -> None:

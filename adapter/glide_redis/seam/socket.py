@@ -16,10 +16,11 @@ from dataclasses import replace
 from glide_redis.native import links
 from glide_redis.native.dedicated import Dedicated
 from glide_redis.native.engine import Call
+from glide_redis.native.library import generation
 from glide_redis.native.request import Options
 from glide_redis.native.values import Closed, Lost, NativeError, TimedOut
 from glide_redis.seam.monitoring import Monitoring
-from glide_redis.seam.session import Identity, Session
+from glide_redis.seam.session import Identity, Session, introduces
 from glide_redis.seam.signal_fd import Signal
 from glide_redis.seam.subscription import COMMANDS as SUBSCRIBING
 from glide_redis.seam.subscription import Subscription
@@ -38,8 +39,11 @@ class WireSocket:
 
     def __init__(self, options: Options, connect_timeout: float | None) -> None:
         self._options = options
+        self._connect_timeout = connect_timeout
+        self._generation = generation()
         self._link: links.Link | None = links.connect(options, connect_timeout)
         self._session = Session()
+        self._introduction: list[Command] = []
         self._dedicated: dict[int, tuple[Dedicated, Identity]] = {}
         self._subscription: Subscription | None = None
         self._monitoring: Monitoring | None = None
@@ -72,11 +76,11 @@ class WireSocket:
         del flags
         if self._closed:
             raise OSError(errno.EBADF, "Bad file descriptor")
+        if self._generation != generation():
+            self._connect_again()
         if self._broken:
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
-        self._pending.extend(
-            self._requests.feed(data.encode() if isinstance(data, str) else data)
-        )
+        self._pending.extend(self._requests.feed(data.encode() if isinstance(data, str) else data))
         self._pump()
 
     def recv(self, size: int, flags: int = 0) -> bytes:
@@ -146,6 +150,25 @@ class WireSocket:
 
     # Behind it.
 
+    def _connect_again(self) -> None:
+        """Give a forked child, which has none of its parent's connections, one of its own.
+
+        Over a shared socket parent and child would get each other's replies.
+        """
+        self._generation = generation()
+        self._dedicated.clear()
+        self._subscription = self._monitoring = self._signal = None
+        self._call = self._plan = None
+        self._pending.clear()
+        self._out.clear()
+        try:
+            self._link = links.connect(self._options, self._connect_timeout)
+            for args in self._introduction:
+                self._link.submit(args).wait(self._connect_timeout)
+            self._broken = False
+        except NativeError:
+            self._break()
+
     def _pump(self) -> None:
         """Send the next command when none is under way."""
         while self._call is None and self._pending and not self._broken:
@@ -164,6 +187,8 @@ class WireSocket:
             return self._monitor()
         if self._subscription is not None:
             return self._subscription.plan(args)
+        if introduces(args):
+            self._introduction.append(args)
         return self._session.plan(args, self._pending)
 
     def _advance(self, reply: object) -> None:

@@ -27,9 +27,7 @@ class Subscription:
     ``wake`` is called in another thread when a message has come or the connection is lost.
     """
 
-    def __init__(
-        self, options: Options, session: Session, wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, options: Options, session: Session, wake: Callable[[], None]) -> None:
         self._session = session
         self._channels: dict[bytes, dict[bytes, None]] = {name: {} for name in _SUBSCRIBE}
         self._count = 0

@@ -104,9 +104,7 @@ class Transactions:
         executed, *_ = _list((yield Bundle([(b"EXEC",), *after], protocol)), 1 + len(after))
         if isinstance(executed, Refusal) and "EXEC without MULTI" in executed.text:
             raise Lost("the connection was lost before EXEC")
-        return b"".join(
-            encode(answer, protocol) for answer in [*answers[len(before) :], executed]
-        )
+        return b"".join(encode(answer, protocol) for answer in [*answers[len(before) :], executed])
 
 
 def written(args: Command, answer: Value | NativeError, protocol: int) -> bytes:

@@ -99,8 +99,8 @@ DIFFERENCES = (
     ),
     Difference(
         "a blocking command has a timeout that is no number, negative or out of range",
-        "refuses it on a dedicated connection, before it is sent, in words of its own; those of the "
-        "server are restored, as far as they do not depend on what is wrong besides",
+        "refuses it on a dedicated connection, before it is sent, in words of its own; the words of "
+        "the server are restored, as far as they do not depend on what is wrong besides",
         _BATCH,
     ),
     Difference(

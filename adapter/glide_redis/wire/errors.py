@@ -60,6 +60,9 @@ _CONNECTION = frozenset(
         "ProtocolDesync",
     }
 )
+_AT_ADDRESS = re.compile(r"Received error for address `[^`]*`: (.*)")
+"""How GLIDE reports why it could not connect, one line an address."""
+
 _BAD_TIMEOUT = re.compile(
     r"(Failed to parse the timeout argument to f64|Couldn't find timeout index|"
     r"Timeout cannot be negative|Timeout is out of range)\b.* - ResponseError: "
@@ -82,6 +85,9 @@ def server_line(text: str, kind: int = UNSPECIFIED) -> str:
     GLIDE's refusals of bad timeouts become what the server would have answered. Other texts of
     GLIDE's own (see ``origin``) come back with ``ERR`` before them.
     """
+    connecting = _AT_ADDRESS.match(text)
+    if connecting is not None and origin(connecting[1]) == "server":
+        text = connecting[1]
     signalled = _SIGNALLED.fullmatch(text)
     if signalled is not None and signalled[1] in CODES:
         code, message = CODES[signalled[1]], signalled[2]
@@ -101,10 +107,13 @@ def origin(text: str, kind: int = UNSPECIFIED) -> Origin:
     by_kind = _ORIGINS.get(kind)
     if by_kind is not None:
         return by_kind
+    connecting = _AT_ADDRESS.match(text)
+    if connecting is not None:
+        return "server" if origin(connecting[1]) == "server" else "connection"
     if _SIGNALLED.match(text) or _is_extension(text) or _bad_timeout(text):
         return "server"
     own = _OWN.search(text)
-    if (own and own[1] in _CONNECTION) or "(os error " in text or text == "timed out":
+    if (own and own[1] in _CONNECTION) or "(os error " in text or "timed out" in text:
         return "timeout" if "timed out" in text else "connection"
     return "glide"
 
