@@ -6,10 +6,11 @@ from typing import Any
 
 import redis.client as upstream
 import redis.connection
+from redis.event import AfterSingleConnectionInstantiationEvent, ClientType
 
 from glide_redis import connection
 from glide_redis.connection import ConnectionPool, on_glide, refuse
-from glide_redis.fast import single
+from glide_redis.fast import guard, single
 from glide_redis.fast.failures import Fallback
 from glide_redis.fast.pipelines import Pipeline
 from glide_redis.fast.table import FAST, taken
@@ -24,21 +25,20 @@ class Redis(upstream.Redis):
     def __init__(
         self,
         *args: Any,
-        connection_pool: Any = None,
         single_connection_client: bool = False,
         **kwargs: Any,
     ) -> None:
         refuse(kwargs)
-        super().__init__(*args, connection_pool=connection_pool, **kwargs)
-        if connection_pool is None:
+        super().__init__(*args, **kwargs)
+        if self.auto_close_connection_pool:
             adopt(self.connection_pool)
         if single_connection_client:
             # As upstream does it, but only now that the pool makes connections on GLIDE.
             self._single_connection_client = True
             self.connection = self.connection_pool.get_connection()
             self._event_dispatcher.dispatch(
-                upstream.AfterSingleConnectionInstantiationEvent(
-                    self.connection, upstream.ClientType.SYNC, self.single_connection_lock
+                AfterSingleConnectionInstantiationEvent(
+                    self.connection, ClientType.SYNC, self.single_connection_lock
                 )
             )
 
@@ -68,6 +68,8 @@ class Redis(upstream.Redis):
 
 
 StrictRedis = Redis
+guard.protect(Redis, f"execute_command {guard.SINGLE}")
+guard.protect(Pipeline, guard.PIPELINE)
 
 
 def adopt(pool: Any) -> None:

@@ -8,7 +8,7 @@ import redis.cluster as upstream
 
 from glide_redis.client import adopt
 from glide_redis.connection import ConnectionPool, refuse
-from glide_redis.fast import clustered, single
+from glide_redis.fast import clustered, guard
 from glide_redis.fast.failures import Fallback
 from glide_redis.fast.pipelines import PipelineStrategy
 from glide_redis.fast.table import FAST, taken
@@ -26,6 +26,7 @@ class RedisCluster(upstream.RedisCluster):
     """
 
     fast: Any = None
+    inflight: Any = None
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class RedisCluster(upstream.RedisCluster):
             fast = clustered.ready(self, kwargs)
             if fast is not None:
                 try:
-                    reply = single.execute(fast, self.node_callbacks(), args, kwargs)
+                    reply = clustered.execute(self, fast, args, kwargs)
                 except Fallback:
                     pass
                 else:
@@ -82,6 +83,9 @@ class RedisCluster(upstream.RedisCluster):
         return node.redis_connection.response_callbacks
 
 
+guard.protect(RedisCluster, f"execute_command {guard.CLUSTER}")
+guard.protect(PipelineStrategy, "execute send_cluster_commands _send_cluster_commands")
+
 _create_redis_node = upstream.NodesManager.create_redis_node
 
 
@@ -97,4 +101,4 @@ def _on_glide(self: Any, host: str, port: int, **kwargs: Any) -> Any:
     return node
 
 
-upstream.NodesManager.create_redis_node = _on_glide
+upstream.NodesManager.create_redis_node = _on_glide  # type: ignore[method-assign]

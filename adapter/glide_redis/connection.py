@@ -15,6 +15,7 @@ from typing import Any
 import redis.connection as upstream
 
 from glide_redis import options
+from glide_redis.fast import guard
 from glide_redis.native.request import Options
 from glide_redis.native.values import NativeError, TimedOut
 from glide_redis.seam.socket import WireSocket
@@ -42,6 +43,9 @@ class UnixDomainSocketConnection(upstream.UnixDomainSocketConnection):
     def _connect(self) -> WireSocket:
         return _open(self, options.of_unix)
 
+
+for _class in (Connection, SSLConnection, UnixDomainSocketConnection):
+    guard.protect(_class, guard.CONNECTION)
 
 _OURS: dict[type, type] = {
     upstream.Connection: Connection,
@@ -79,6 +83,9 @@ class ConnectionPool(upstream.ConnectionPool):
 
 class BlockingConnectionPool(upstream.BlockingConnectionPool, ConnectionPool):
     """A pool that waits for a free connection."""
+
+
+guard.protect(ConnectionPool, guard.POOL)
 
 
 def refuse(kwargs: dict[str, Any]) -> None:

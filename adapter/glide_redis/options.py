@@ -10,7 +10,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from redis.connection import get_default_socket_keepalive_options
+from redis._defaults import get_default_socket_keepalive_options
 from redis.utils import SENTINEL
 
 from glide_redis.native.request import Options, Tls

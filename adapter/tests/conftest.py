@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import redis
 
 from slotproof.model import Topology
 from slotproof.servers import embedded, spec
@@ -71,3 +72,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = start(tmp_path_factory.mktemp("cluster"), Topology.CLUSTER, replicas=1)
     with running.deployment:
         yield running
+
+
+@pytest.fixture
+def control(server: Running) -> Iterator[redis.Redis]:
+    """redis-py's own client of the standalone server, which it has emptied."""
+    with redis.Redis(server.host, server.port) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def cluster_control(cluster: Running) -> Iterator[redis.RedisCluster]:
+    """redis-py's own client of the cluster, which it has emptied."""
+    with redis.RedisCluster(cluster.host, cluster.port) as client:
+        client.flushall()
+        yield client

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import weakref
+from _thread import get_ident
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 import redis.cluster
+from redis import exceptions
 from redis.cluster import LoadBalancingStrategy
 from redis.utils import check_protocol_version
 
-from glide_redis.fast.guard import plain
+from glide_redis.fast import guard, single
+from glide_redis.fast.failures import Interrupted
+from glide_redis.fast.guard import plain, untouched
 from glide_redis.fast.path import FastPath
+from glide_redis.fast.recovery import Recovery
 from glide_redis.fast.single import GUARDED as NODE_GUARDED
-from glide_redis.fast.single import POOLS, UNUSABLE, options_of, untouched
+from glide_redis.fast.single import POOLS, UNUSABLE, options_of
+from glide_redis.fast.watchdog import WATCHDOG, Inflight
 from glide_redis.native.multiplexer import Multiplexer
 from glide_redis.native.request import Options, ReadFrom
 
-_COMMANDS = (
-    "_internal_execute_command _execute_command _determine_nodes _process_result determine_slot "
-    "get_redis_connection keyslot"
-)
-GUARDED = frozenset(["execute_command", *_COMMANDS.split()])
+GUARDED = frozenset(["execute_command", *guard.CLUSTER.split()])
 _MANAGER_GUARDED = frozenset({"get_node_from_slot", "initialize"})
 _READ_FROM = {
     LoadBalancingStrategy.ROUND_ROBIN: ReadFrom.ALL_NODES,
+    LoadBalancingStrategy.RANDOM: ReadFrom.ALL_NODES,
     LoadBalancingStrategy.ROUND_ROBIN_REPLICAS: ReadFrom.PREFER_REPLICA,
     LoadBalancingStrategy.RANDOM_REPLICA: ReadFrom.PREFER_REPLICA,
 }
@@ -56,6 +61,37 @@ def ready(client: Any, command_options: Mapping[str, Any]) -> FastPath | None:
     return client.fast or None
 
 
+def execute(
+    client: Any, fast: FastPath, args: Sequence[Any], command_options: Mapping[str, Any]
+) -> Any:
+    """Execute a command, through an outage of its node if it may be repeated.
+
+    Raises Fallback where redis-py's own way must be taken.
+    """
+    inflight: Inflight = client.inflight
+    recovery = inflight.recovery
+    end: float | None = None
+    thread = get_ident()
+    while True:
+        if recovery.active and recovery.affects(args):
+            recovery.wait(recovery.patience())
+        if WATCHDOG.parked:
+            WATCHDOG.unpark()
+        inflight.commands[thread] = (monotonic(), args)
+        try:
+            return single.execute(fast, client.node_callbacks(), args, command_options)
+        except Interrupted:
+            end = end or monotonic() + recovery.patience()
+            recovery.begin(recovery.node_of(args))
+            if not recovery.wait(end - monotonic()):
+                raise
+        except exceptions.ConnectionError:
+            recovery.begin(recovery.node_of(args))
+            raise
+        finally:
+            del inflight.commands[thread]
+
+
 def options_for(client: Any, pool: Any) -> Options:
     """Return GLIDE's options for a cluster: the nodes that redis-py knows, and its login of now."""
     nodes = client.nodes_manager.nodes_cache.values()
@@ -85,6 +121,8 @@ def _made(client: Any) -> FastPath | bool:
         return False
     pool = node.redis_connection.connection_pool
     sample = pool.connection_class(**pool.connection_kwargs)
+    client.inflight = Inflight(Recovery(client), client)
+    WATCHDOG.watch(client.inflight)
     return FastPath(
         Multiplexer(_Late(client, pool)),
         sample.encoder,
@@ -97,8 +135,6 @@ class _Late:
     """The options at the moment when a client is opened, without keeping the client alive."""
 
     def __init__(self, client: Any, pool: Any) -> None:
-        import weakref
-
         self._client = weakref.ref(client)
         self._pool = pool
 
@@ -114,7 +150,7 @@ def _overridden(kind: type) -> bool:
     if known is None:
         upstream = redis.cluster.RedisCluster
         known = any(
-            getattr(kind, name) is not getattr(upstream, name) for name in _COMMANDS.split()
+            getattr(kind, name) is not getattr(upstream, name) for name in guard.CLUSTER.split()
         )
         _own_way[kind] = known
     return known

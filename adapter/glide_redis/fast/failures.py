@@ -21,6 +21,10 @@ class Fallback(Exception):
     """Redis-py's own way is to be taken: the command was not executed, or may be repeated."""
 
 
+class Interrupted(Fallback):
+    """So, because its connection was lost: the node may be gone."""
+
+
 def failed(fast: FastPath, error: NativeError, args: Sequence[Any]) -> Exception:
     """Return what to raise for a command: redis-py's exception, or Fallback."""
     text = str(error)
@@ -32,7 +36,7 @@ def failed(fast: FastPath, error: NativeError, args: Sequence[Any]) -> Exception
     elif isinstance(error, Unopened):
         return Fallback(text)
     if repeatable(args):
-        return Fallback(text)
+        return Fallback(text) if isinstance(error, TimedOut) else Interrupted(text)
     if isinstance(error, TimedOut):
         return exceptions.TimeoutError(f"Timeout reading from the server ({text})")
     return exceptions.ConnectionError(

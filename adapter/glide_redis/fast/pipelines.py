@@ -17,7 +17,7 @@ from glide_redis.fast.guard import plain
 from glide_redis.fast.path import FastPath, called_back
 from glide_redis.fast.repeat import repeatable
 from glide_redis.fast.table import taken
-from glide_redis.native.values import NativeError, Refusal, Refused, Value
+from glide_redis.native.values import NativeError, Refusal, Refused, Value, is_array
 
 _UNUSABLE = single.UNUSABLE | {EMPTY_RESPONSE}
 _GUARDED = frozenset(
@@ -58,7 +58,8 @@ class Pipeline(redis.client.Pipeline):
         return single.ready(self, {})
 
     def _execute_batch(self, fast: FastPath) -> list[Any]:
-        atomic = bool(self.transaction or self.explicit_transaction)
+        wanted: Any = self.transaction  # An attribute that hides a method of the same name.
+        atomic = bool(wanted or self.explicit_transaction)
         commands = [args for args, _ in self.command_stack]
         try:
             values = sent(fast, commands, atomic)
@@ -129,7 +130,7 @@ def sent(fast: FastPath, commands: Sequence[Sequence[Any]], atomic: bool) -> lis
     """Send commands as one batch and return their values, with a Refusal for each error."""
     encoded = [fast.encoded(args) for args in commands]
     values = fast.multiplexer.batch(encoded, atomic).wait(fast.timeout)
-    if not isinstance(values, list) or len(values) != len(commands):
+    if not is_array(values) or len(values) != len(commands):
         raise Refused(f"{len(commands)} replies were expected, not {values!r:.100}")
     return values
 

@@ -8,35 +8,31 @@ from typing import Any
 
 import redis.client
 from redis.client import NEVER_DECODE
+from redis.observability import recorder
 from redis.utils import check_protocol_version
 
 from glide_redis import connection, options
+from glide_redis.fast import guard
 from glide_redis.fast.failures import Fallback, failed
-from glide_redis.fast.guard import plain, watch
+from glide_redis.fast.guard import plain, untouched
 from glide_redis.fast.path import FastPath, called_back
 from glide_redis.native.multiplexer import Multiplexer
 from glide_redis.native.request import Options
 from glide_redis.native.values import NativeError
 
-_COMMANDS = "_execute_command _send_command_parse_response parse_response _close_connection"
-GUARDED = frozenset(["execute_command", *_COMMANDS.split()])
-POOL_GUARDED = frozenset({"get_connection", "release", "make_connection"})
+GUARDED = frozenset(["execute_command", *guard.SINGLE.split()])
+POOL_GUARDED = frozenset(guard.POOL.split())
 POOLS = (connection.ConnectionPool, connection.BlockingConnectionPool)
 _CONNECTIONS = {
     connection.Connection: options.of_tcp,
     connection.SSLConnection: options.of_tls,
     connection.UnixDomainSocketConnection: options.of_unix,
 }
+# GLIDE sends no login without a password; a user who has none is content with any.
+_ANY_PASSWORD = "nopass"
 UNUSABLE = frozenset({NEVER_DECODE, "target_nodes"})
 """Options of a command that only redis-py's own way honours."""
 
-untouched = watch(
-    {
-        connection.Connection: "_connect connect send_command read_response",
-        connection.SSLConnection: "_connect",
-        connection.ConnectionPool: "get_connection release make_connection",
-    }
-)
 _own_way: dict[type, bool] = {}
 
 
@@ -80,6 +76,8 @@ def _made(pool: Any) -> FastPath | bool:
     kwargs = pool.connection_kwargs
     if pool.connection_class not in _CONNECTIONS or kwargs.get("redis_connect_func") is not None:
         return False
+    if recorder._get_or_create_collector() is not None:
+        return False
     sample = pool.connection_class(**kwargs)
     return FastPath(
         Multiplexer(lambda: options_of(pool)),
@@ -100,7 +98,7 @@ def options_of(pool: Any) -> Options:
     return replace(
         _CONNECTIONS[type(sample)](sample),
         username=username or None,
-        password=password or None,
+        password=(password or _ANY_PASSWORD) if username else password or None,
         database=int(sample.db or 0),
         client_name=sample.client_name,
         connection_timeout_ms=max(1, int(limit * 1000)) if limit else None,
@@ -114,10 +112,10 @@ def _overridden(kind: type) -> bool:
         pipeline = issubclass(kind, redis.client.Pipeline)
         upstream = redis.client.Pipeline if pipeline else redis.client.Redis
         known = any(
-            getattr(kind, name) is not getattr(upstream, name) for name in _COMMANDS.split()
+            getattr(kind, name) is not getattr(upstream, name) for name in guard.SINGLE.split()
         )
         _own_way[kind] = known
     return known
 
 
-__all__ = ["Fallback", "execute", "of", "options_of", "ready", "untouched"]
+__all__ = ["Fallback", "execute", "of", "options_of", "ready"]

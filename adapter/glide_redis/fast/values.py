@@ -22,7 +22,7 @@ class ParsedValues:
         self._resp3 = protocol == 3
         self._decode = decode
 
-    def of(self, value: Value) -> Any:
+    def of(self, value: Value) -> Any:  # noqa: PLR0911 (one for each kind)
         """Return what the parser would have returned; errors inside as exceptions."""
         if type(value) is bytes:
             return value if self._decode is None else self._decode(value)

@@ -1362,22 +1362,25 @@ end:
     return state == NULL ? NULL : call_of(state);
 }
 
+/* The first client of a process begins here: the library is there, and so is the closer. */
 static int
-ensure_connected(void)
+begin(void)
 {
-    if (connected)
-        return 0;
-    PyObject *done = PyObject_CallNoArgs(loader);
-    Py_XDECREF(done);
-    if (done == NULL)
-        return -1;
     if (!connected) {
-        PyErr_SetString(PyExc_RuntimeError, "the native library was not connected");
-        return -1;
+        PyObject *done = PyObject_CallNoArgs(loader);
+        Py_XDECREF(done);
+        if (done == NULL)
+            return -1;
+        if (!connected) {
+            PyErr_SetString(PyExc_RuntimeError, "the native library was not connected");
+            return -1;
+        }
     }
-    if (!closer.running && start_thread(run_closer, NULL) < 0)
-        return -1;
-    closer.running = true;
+    if (!closer.running) {
+        if (start_thread(run_closer, NULL) < 0)
+            return -1;
+        closer.running = true;
+    }
     return 0;
 }
 
@@ -1392,7 +1395,7 @@ engine_open(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *
     uint64_t handle = 0;
     (void)self;
     if (sort_arguments("open", names, 1, given, count, keywords, in) < 0 ||
-        ensure_connected() < 0 || PyObject_GetBuffer(in[0], &request, PyBUF_SIMPLE) < 0)
+        begin() < 0 || PyObject_GetBuffer(in[0], &request, PyBUF_SIMPLE) < 0)
         return NULL;
     bool pushes = in[1] != NULL && in[1] != Py_None;
     state = run_job(run_open, NULL, &request, pushes, 0);

@@ -7,20 +7,16 @@ are the only ones that know its private interface. The declarations below hold f
 environment variable ``GLIDE_REDIS_LOG`` says ``error``, ``warn``, ``info``, ``debug`` or ``trace``.
 
 **Fork.** GLIDE's threads do not exist in a forked child, and its locks may be held by them for
-ever. So a child whose ancestors have used the library loads a copy of its own, which has never run
-before. The loader takes a file with another inode for another library: the parent makes a memory
-file before its first fork, whose pages all its children share. Where memory files cannot be
-executed, the child uses a temporary file that is deleted at once.
+ever. So a child of a process that had loaded the library loads a copy of its own, which has never
+run before (see ``copies``). The parent makes that copy before its first fork, for all its children.
+What was opened before the fork stays the parent's: the child neither uses nor frees it.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -29,6 +25,7 @@ from typing import Any, Final
 
 import cffi
 
+from glide_redis.native import copies
 from glide_redis.native.values import Lost, NativeError, Refused, TimedOut
 
 DISTRIBUTION: Final = "valkey-glide-sync"
@@ -38,8 +35,6 @@ LOG_VARIABLE: Final = "GLIDE_REDIS_LOG"
 _LEVELS: Final = {"error": 0, "warn": 1, "info": 2, "debug": 3, "trace": 4, "off": 5}
 _TURNED_AWAY: Final = ("WRONGPASS", "NOAUTH", "NOPERM")
 _UNREACHABLE: Final = ("timed out", "IoError", "Failed to create initial connections")
-_MFD_CLOEXEC: Final = 1
-_MFD_EXEC: Final = 0x10
 
 # What is used of GLIDE's interface, and no more. The last field of a reply is its owner.
 _DECLARATIONS: Final = """
@@ -155,11 +150,12 @@ class Library:
 class _State:
     """What this process has loaded. Replaced as a whole in a forked child."""
 
-    def __init__(self, generation: int = 0, image: int = -1) -> None:
+    def __init__(self, generation: int = 0, inherited: int = -1) -> None:
         self.generation = generation
         self.library: Library | None = None
-        self.image = image  # the memory file to load from, when a parent used the library
-        self.child_image = -1  # the one that this process made for its children
+        self.file: Path | None = None
+        self.inherited = inherited  # the copy that a parent made, to be loaded here
+        self.copy: int | None = None  # the one that this process made for its children
 
 
 _lock = threading.RLock()
@@ -234,10 +230,15 @@ def _load() -> Library:
         if _ffi is None:
             _ffi = cffi.FFI()
             _ffi.cdef(_DECLARATIONS)
-        with _loadable(file) as path:
-            lib = _open(_ffi, path, file)
+        if _state.generation:
+            inherited, _state.inherited = _state.inherited, -1
+            with copies.loadable(file, inherited, _state.generation) as path:
+                lib = _open(_ffi, path, file)
+        else:
+            lib = _open(_ffi, str(file), file)
         _silence(_ffi, lib)
         _check(_ffi, lib, file)
+        _state.file = file
         _state.library = Library(_ffi, lib, _state.generation)
         return _state.library
 
@@ -286,126 +287,11 @@ def _check(ffi: Any, lib: Any, file: Path) -> None:
         )
 
 
-@contextmanager
-def _loadable(file: Path) -> Iterator[str]:
-    """A path from which the loader takes the library anew."""
-    if _state.generation == 0:
-        yield str(file)
-        return
-    image = _state.image if _is_image(_state.image, file) else _memory_file(file)
-    if image >= 0:
-        # The loader compares names first: the dots make one that no ancestor used.
-        path = f"/proc/self/fd/{'./' * _state.generation}{image}"
-        usable = True
-        try:
-            _probe(path)
-        except OSError:
-            usable = False
-        try:
-            if usable:
-                yield path
-                return
-        finally:
-            os.close(image)
-            _state.image = -1
-    with _temporary_file(file) as path:
-        yield path
-
-
-def _probe(path: str) -> None:
-    # Whether memory files may be mapped as code here, asked before the loader is.
-    import mmap
-
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        mmap.mmap(
-            descriptor, mmap.PAGESIZE, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC
-        ).close()
-    finally:
-        os.close(descriptor)
-
-
-def _is_image(descriptor: int, file: Path) -> bool:
-    """Whether the descriptor is still the memory file: programs that fork like to close all."""
-    if descriptor < 0:
-        return False
-    try:
-        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
-        return name.startswith("memfd:glide-redis") and (
-            os.fstat(descriptor).st_size == file.stat().st_size
-        )
-    except OSError:
-        return False
-
-
-def _memory_file(file: Path) -> int:
-    """A copy of the library in memory, or -1 where there is no such thing."""
-    if not hasattr(os, "memfd_create"):
-        return -1
-    for flags in (_MFD_CLOEXEC | _MFD_EXEC, _MFD_CLOEXEC):
-        try:
-            image = os.memfd_create("glide-redis", flags)
-        except OSError:
-            continue
-        try:
-            _copy(file, image)
-        except OSError:
-            os.close(image)
-            return -1
-        return image
-    return -1
-
-
-def _copy(file: Path, target: int) -> None:
-    with file.open("rb") as source:
-        left = os.fstat(source.fileno()).st_size
-        while left:
-            sent = (
-                os.sendfile(target, source.fileno(), None, left) if sys.platform == "linux" else 0
-            )
-            if not sent:
-                os.write(target, source.read())
-                return
-            left -= sent
-
-
-@contextmanager
-def _temporary_file(file: Path) -> Iterator[str]:
-    """A copy on disk, in the first folder whose files may be executed; deleted once loaded."""
-    folders = [tempfile.gettempdir(), "/dev/shm", "/var/tmp", str(Path.home())]
-    problems = []
-    for folder in folders:
-        try:
-            descriptor, path = tempfile.mkstemp(f"-{file.name}", "glide-redis-", folder)
-        except OSError as error:
-            problems.append(f"{folder}: {error}")
-            continue
-        try:
-            try:
-                _copy(file, descriptor)
-                _probe(path)
-            except OSError as error:
-                problems.append(f"{folder}: {error}")
-                continue
-            finally:
-                os.close(descriptor)
-            yield path
-            return
-        finally:
-            with suppress(OSError):
-                Path(path).unlink()
-    raise ImportError(
-        "this process was forked from one that used glide-redis and needs a copy of GLIDE's "
-        f"native library, but nowhere can one be loaded from: {'; '.join(problems)}"
-    )
-
-
 def _before_fork() -> None:
     # Held over the fork, so that no thread is inside of a load, or of cffi, when it happens.
     _lock.acquire()
-    if _state.library is not None and _state.child_image < 0:
-        with suppress(ImportError):
-            _state.child_image = _memory_file(find())
+    if _state.file is not None and _state.copy is None:
+        _state.copy = copies.in_memory(_state.file)
 
 
 def _in_parent() -> None:
@@ -416,7 +302,8 @@ def _in_child() -> None:
     global _lock, _state  # noqa: PLW0603
     _lock = threading.RLock()
     if _state.library is not None:
-        _state = _State(_state.generation + 1, _state.child_image)
+        inherited = -1 if _state.copy is None else _state.copy
+        _state = _State(_state.generation + 1, inherited)
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)

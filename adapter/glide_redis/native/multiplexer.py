@@ -68,21 +68,47 @@ class Multiplexer:
             if self._finalizer is not None:
                 self._finalizer()
 
-    def _open(self) -> None:
-        options = replace(
+    def replace(self) -> None:
+        """Open another client in the place of this one, whose calls under way raise Closed then.
+
+        Raises Unopened; this one is closed all the same.
+        """
+        before = self._finalizer
+        try:
+            opened = self._opened()
+            with _opening:
+                self._adopt(opened)
+        finally:
+            if before is not None:
+                before()
+
+    def options(self) -> Options:
+        """Return what clients are opened with at this moment."""
+        return replace(
             self._options(),
             protocol=2,
             request_timeout_ms=_NO_TIMEOUT_MS,
             inflight_limit=_INFLIGHT,
         )
+
+    def _open(self) -> None:
         if time.monotonic() < self._not_before:
             raise Unopened("no client could be opened a moment ago")
         try:
-            self._client = self._engine.open(options.serialize(), None)
-        except NativeError as error:
+            self._adopt(self._opened())
+        except Unopened:
             self._not_before = time.monotonic() + _PAUSE_SECONDS
+            raise
+
+    def _opened(self) -> int:
+        try:
+            return self._engine.open(self.options().serialize(), None)
+        except NativeError as error:
             raise Unopened(str(error)) from error
-        self._finalizer = weakref.finalize(self, _close, self._engine, self._client)
+
+    def _adopt(self, client: int) -> None:
+        self._client = client
+        self._finalizer = weakref.finalize(self, _close, self._engine, client)
         self._finalizer.atexit = False
         self._generation = generation()
 

@@ -6,7 +6,7 @@ values are what it hands out. ``glide_redis.wire`` restores what the server sent
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 
 class Pairs(list[tuple["Value", "Value"]]):
@@ -41,6 +41,11 @@ class Refusal:
 
 Value: TypeAlias = "int | float | bool | bytes | list[Value] | Pairs | Members | Refusal | None"
 """A reply. The server's simple strings, OK among them, are bytes like its bulk strings."""
+
+
+def is_array(value: object) -> TypeGuard[list[Value]]:
+    """True for an array; maps and sets are lists as well, but none."""
+    return type(value) is list
 
 
 class NativeError(Exception):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from glide_redis.native.values import NativeError, Pairs, Refusal
+from glide_redis.native.values import NativeError, Pairs, Refusal, is_array
 from glide_redis.seam.transaction import Bundle, Command, Plan, Transactions, written
 from glide_redis.wire.encode import encode_error
 from glide_redis.wire.restore import may_hold_errors, may_return_big_number, needs_raw
@@ -22,6 +22,11 @@ from glide_redis.wire.restore import may_hold_errors, may_return_big_number, nee
 _ONE_BY_ONE = encode_error(
     "ERR glide-redis: MULTI on a connection that watches keys must come in one pipeline with its "
     "commands and EXEC"
+)
+
+
+_BLOCKING = frozenset(
+    b"BLPOP BRPOP BRPOPLPUSH BLMOVE BLMPOP BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF".split()
 )
 
 
@@ -45,7 +50,9 @@ class Session:
         self._transactions = Transactions()
         self._queueing = False
 
-    def plan(self, args: Command, upcoming: deque[Command]) -> Plan:
+    def plan(  # noqa: PLR0911 (one for each kind of command)
+        self, args: Command, upcoming: deque[Command]
+    ) -> Plan:
         """Return the plan of a command. It takes what belongs to it from ``upcoming``."""
         name = args[0].upper() if args else b""
         if self._queueing:
@@ -75,13 +82,13 @@ class Session:
 
     def _alone(self, args: Command, bundle: Bundle) -> Plan:
         replies = yield bundle
-        if isinstance(replies, NativeError) or not isinstance(replies, list):
+        if isinstance(replies, NativeError) or not is_array(replies):
             return written(args, replies, self.protocol)
         if len(replies) == 1:
             return written(args, replies[0], self.protocol)
         refusals = [reply for reply in replies if isinstance(reply, Refusal)]
         executed = replies[-1]
-        if refusals or not isinstance(executed, list):
+        if refusals or not is_array(executed):
             return written(args, refusals[0] if refusals else executed, self.protocol)
         # What EXEC brings has the server's own shape.
         return written((b"",), executed[0], self.protocol)
@@ -146,6 +153,14 @@ def introduces(args: Command) -> bool:
     if name == b"CLIENT":
         return len(args) > 1 and args[1].upper() in {b"SETNAME", b"SETINFO"}
     return name in {b"HELLO", b"AUTH", b"SELECT"}
+
+
+def blocks(args: Command) -> bool:
+    """True for a command that may wait for what other clients do."""
+    name = args[0].upper() if args else b""
+    if name in {b"XREAD", b"XREADGROUP"}:
+        return any(arg.upper() == b"BLOCK" for arg in args[1:9])
+    return name in _BLOCKING
 
 
 def _transaction(upcoming: deque[Command]) -> list[Command] | None:

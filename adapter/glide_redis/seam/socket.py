@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 
 from glide_redis.native import links
@@ -18,9 +20,9 @@ from glide_redis.native.dedicated import Dedicated
 from glide_redis.native.engine import Call
 from glide_redis.native.library import generation
 from glide_redis.native.request import Options
-from glide_redis.native.values import Closed, Lost, NativeError, TimedOut
+from glide_redis.native.values import Closed, Lost, NativeError, Refused, TimedOut
 from glide_redis.seam.monitoring import Monitoring
-from glide_redis.seam.session import Identity, Session, introduces
+from glide_redis.seam.session import Identity, Session, blocks, introduces
 from glide_redis.seam.signal_fd import Signal
 from glide_redis.seam.subscription import COMMANDS as SUBSCRIBING
 from glide_redis.seam.subscription import Subscription
@@ -29,6 +31,8 @@ from glide_redis.wire.requests import RequestReader
 
 # A connection that was idle for longer is asked whether it still lives before it is trusted.
 _TRUSTED_SECONDS = 0.5
+# How often a call is looked at that was sent before anybody wanted to poll.
+_WATCHED_SECONDS = 0.005
 
 
 class WireSocket:
@@ -52,6 +56,7 @@ class WireSocket:
         self._plan: Plan | None = None
         self._call: Call | None = None
         self._out: deque[bytes] = deque()
+        self._taken = 0  # bytes of the first of them
         self._signal: Signal | None = None
         self._timeout: float | None = None
         self._broken = False
@@ -90,17 +95,20 @@ class WireSocket:
         """
         if not self._out and not self._fill():
             return b""
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-        taken, rest = data[:size], data[size:]
-        self._out.clear()
-        if flags & socket.MSG_PEEK:
-            self._out.append(data)
-            return taken
-        if rest:
-            self._out.append(rest)
-        else:
-            self._quiet()
-        return taken
+        if len(self._out) > 1:
+            joined = b"".join(self._out)
+            self._out.clear()
+            self._out.append(joined)
+        data, begin = self._out[0], self._taken
+        end = begin + size
+        if not flags & socket.MSG_PEEK:
+            if end < len(data):
+                self._taken = end
+            else:
+                self._out.clear()
+                self._taken = 0
+                self._quiet()
+        return data[begin:end]
 
     def recv_into(self, buffer: bytearray | memoryview, nbytes: int = 0, flags: int = 0) -> int:
         """Receive into ``buffer``; the number of bytes, 0 when the connection is gone."""
@@ -115,7 +123,7 @@ class WireSocket:
         if self._signal is None:
             self._signal = Signal()
             if self._call is not None:
-                self._settle(None)  # It was sent before anybody wanted to poll.
+                _announce(self._call, self._signal)
         if self._out or self._gone_while_idle():
             self._signal.set()
         return self._signal.reading
@@ -130,8 +138,9 @@ class WireSocket:
 
     def getpeername(self) -> tuple[str, int]:
         """Return the address that was asked for."""
-        (address,) = self._options.addresses
-        return address
+        if not self._options.addresses:
+            raise OSError(errno.ENOTSUP, "a unix socket's peer has no address")
+        return self._options.addresses[0]
 
     def shutdown(self, how: int) -> None:
         """Close the connection at once, whatever is under way."""
@@ -142,11 +151,10 @@ class WireSocket:
         """Close the connection and its descriptor."""
         if self._call is not None:
             self._call.abandon()
-        self._drop()
         self._closed = True
-        if self._signal is not None:
-            self._signal.close()
-            self._signal = None
+        self._drop()
+        # Another thread may be waiting for the signal: it closes with its last reference.
+        self._signal = None
 
     # Behind it.
 
@@ -161,13 +169,26 @@ class WireSocket:
         self._call = self._plan = None
         self._pending.clear()
         self._out.clear()
+        self._taken = 0
         try:
-            self._link = links.connect(self._options, self._connect_timeout)
-            for args in self._introduction:
-                self._link.submit(args).wait(self._connect_timeout)
+            self._link = self._introduced(exclusive=False)
             self._broken = False
         except NativeError:
             self._break()
+
+    def _go_exclusive(self) -> None:
+        """Go over to a link that can be closed at once, for commands that wait for others."""
+        link = self._introduced(exclusive=True)
+        self._close_link()
+        self._link = link
+
+    def _introduced(self, *, exclusive: bool) -> links.Link:
+        """Return another link that is the same user, in the same protocol and database."""
+        link = links.connect(self._options, self._connect_timeout, exclusive=exclusive)
+        for args in self._introduction:
+            with suppress(Refused):
+                link.submit(args).wait(self._connect_timeout)
+        return link
 
     def _pump(self) -> None:
         """Send the next command when none is under way."""
@@ -189,6 +210,8 @@ class WireSocket:
             return self._subscription.plan(args)
         if introduces(args):
             self._introduction.append(args)
+        elif blocks(args) and self._link is not None and not self._link.exclusive:
+            self._go_exclusive()
         return self._session.plan(args, self._pending)
 
     def _advance(self, reply: object) -> None:
@@ -240,7 +263,8 @@ class WireSocket:
         return replace(
             self._options,
             username=identity.username,
-            password=identity.password,
+            # GLIDE sends no login without a password; a user who has none is content with any.
+            password=identity.password or ("nopass" if identity.username else None),
             client_name=identity.client_name,
             database=identity.database,
         )
@@ -285,10 +309,11 @@ class WireSocket:
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
             raise TimeoutError("timed out")
-        if self._signal is not None:
-            self._signal.clear()
+        signal = self._signal
+        if signal is not None:
+            signal.clear()
             if not self._something():
-                self._signal.wait(left)
+                signal.wait(left)
         elif self._call is not None:
             try:
                 self._settle(left)
@@ -300,7 +325,8 @@ class WireSocket:
 
     def _something(self) -> bool:
         """True when there is, or could be, something to receive."""
-        if self._broken or (self._call is not None and self._call.done()):
+        call = self._call
+        if self._broken or (call is not None and call.done()):
             return True
         source = self._subscription or self._monitoring
         return source is not None and source.waiting
@@ -353,8 +379,11 @@ class WireSocket:
 
     def _monitor(self) -> Plan:
         self._signal = self._signal or Signal()
+        if self._link is not None:
+            with suppress(NativeError):  # So that its end is not among what is monitored.
+                self._link.submit((b"QUIT",)).wait(self._connect_timeout)
+            self._close_link()
         self._monitoring = Monitoring(self._own_options(), self._signal.set)
-        self._close_link()
         return b"+OK\r\n"
         yield  # A plan that needs no command.
 
@@ -365,13 +394,14 @@ class WireSocket:
         self._plan = None
         self._pending.clear()
         self._drop()
-        if self._signal is not None:
-            self._signal.set()
 
     def _drop(self) -> None:
         self._broken = True
+        signal = self._signal
+        if signal is not None:
+            signal.set()
         self._close_link()
-        for client, _ in self._dedicated.values():
+        for client, _ in list(self._dedicated.values()):
             client.close()
         if self._subscription is not None:
             self._subscription.close()
@@ -382,3 +412,14 @@ class WireSocket:
         if self._link is not None:
             self._link.close()
             self._link = None
+
+
+def _announce(call: Call, signal: Signal) -> None:
+    """Set the signal when a call is done that was sent before anybody wanted to poll."""
+
+    def watch() -> None:
+        while not call.done():
+            time.sleep(_WATCHED_SECONDS)
+        signal.set()
+
+    threading.Thread(target=watch, name="glide-redis poll", daemon=True).start()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from glide_redis.native.engine import Call
 from glide_redis.native.request import Options
 from glide_redis.native.subscriber import MESSAGE, PATTERN_MESSAGE, Message, Subscriber
-from glide_redis.native.values import NativeError, Pairs, Refusal, Value
+from glide_redis.native.values import NativeError, Pairs, Refusal, Value, is_array
 from glide_redis.seam.session import Session
 from glide_redis.seam.transaction import Command, Plan, written
 from glide_redis.wire.encode import encode, encode_push
@@ -73,7 +73,7 @@ class Subscription:
         """One command a channel: GLIDE hands out one confirmation a command."""
         known = self._channels[name.replace(b"UNSUB", b"SUB")]
         chosen = list(names) or (list(known) if name in _UNSUBSCRIBE else [])
-        commands = [(name, channel) for channel in chosen] or [(name,)]
+        commands: list[Command] = [(name, channel) for channel in chosen] or [(name,)]
         frames = []
         for command in commands:
             reply = _only((yield command))
@@ -108,12 +108,12 @@ class Subscription:
 
 def _only(reply: Value | NativeError) -> Value | NativeError:
     """Return the one reply inside of what the subscriber hands out."""
-    if not isinstance(reply, list):
+    if not is_array(reply):
         return reply
     if len(reply) == 1:
         return reply[0]
     executed = reply[-1]
-    return executed[0] if isinstance(executed, list) else executed
+    return executed[0] if is_array(executed) else executed
 
 
 def _confirmation(reply: Value | NativeError) -> list[Value] | None:

@@ -13,7 +13,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from glide_redis.native.values import Lost, NativeError, Refusal, Value
+from glide_redis.native.values import Lost, NativeError, Refusal, Value, is_array
 from glide_redis.wire.encode import encode, encode_error
 from glide_redis.wire.errors import server_line
 from glide_redis.wire.restore import may_return_big_number, restore
@@ -86,7 +86,7 @@ class Transactions:
         queued = _OK + _QUEUED * len(body)
         if isinstance(answers, NativeError):
             return queued + written((b"",), answers, 3)
-        if not isinstance(answers, list):
+        if not is_array(answers):
             return queued + encode(answers, 3)
         return queued + encode(
             [restore(args, answer, 3) for args, answer in zip(body, answers, strict=True)], 3
@@ -125,6 +125,6 @@ def _pair(answers: Value | NativeError) -> tuple[Value, Value]:
 def _list(answers: Value | NativeError, count: int) -> list[Value]:
     if isinstance(answers, NativeError):
         raise answers
-    if not isinstance(answers, list) or len(answers) != count:
+    if not is_array(answers) or len(answers) != count:
         raise Lost(f"{count} replies were expected, not {answers!r:.100}")
     return answers

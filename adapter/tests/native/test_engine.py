@@ -378,7 +378,7 @@ def test_a_route_that_is_none_is_refused(native: Engine, client: int) -> None:
 # Clients
 
 
-def test_opening_tells_what_failed(native: Engine, options: Options, server: Any) -> None:
+def test_opening_tells_what_failed(native: Engine, options: Options) -> None:
     with pytest.raises(Refused):
         native.open(b"\xff\xff", None)
     nowhere = Options(addresses=(("127.0.0.1", 1),), connection_timeout_ms=100).serialize()

@@ -146,6 +146,7 @@ class _Canned(socketserver.BaseRequestHandler):
 def canned() -> Iterator[Callable[..., Value]]:
     """``canned(reply, *args)``: GLIDE's value for a command to which a server answers ``reply``."""
     server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Canned)
+    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     glide = Glide(server.server_address)  # type: ignore[arg-type]

@@ -23,9 +23,9 @@ from glide_redis.wire.restore import _RESTORERS, restore
 
 # State before (separated by bars) and a command whose reply GLIDE spoils.
 SPOILED = {
-    "ZADD withscores 1 1 2 02": [
+    "ZADD withscores 1 1 2 02 3 3": [
         "ZRANGE withscores 0 -1",
-        "ZRANDMEMBER withscores 2",
+        "ZRANDMEMBER withscores 3",
         "ZUNION 1 withscores",
         "ZINTER 1 withscores",
         "ZDIFF 1 withscores",
@@ -34,7 +34,7 @@ SPOILED = {
     "HSET withvalues f 1": ["HRANDFIELD withvalues"],
     "SET idx ohmytext": ["LCS idx n"],
     "GEOADD withdist 13.3 38.1 a": ["GEOSEARCH withdist FROMMEMBER a BYRADIUS 200 km"],
-    "XADD full 1-1 a b": ["XINFO STREAM full"],
+    "XADD full 1-1 a b": ["XINFO STREAM full"],  # in RESP2
     "": ["LOLWUT VERSION 6"],
 }
 OF_ONE = [(before, command) for before, commands in SPOILED.items() for command in commands]
@@ -56,7 +56,8 @@ def test_glide_spoils_the_reply_unless_it_is_raw(
     except Refused:
         pass
     else:
-        assert tree(spoilt) != tree(expected)
+        in_resp2_only = command == "XINFO STREAM full" and sides.protocol == 3
+        assert (tree(spoilt) == tree(expected)) == in_resp2_only
     raw = encode(sides.glide.raw(*args), sides.protocol)
     if command == "LOLWUT VERSION 6":
         assert b"\x1b[" in expected
@@ -118,8 +119,8 @@ print("answered")
 @pytest.mark.parametrize(
     ("command", "known"),
     [
-        ("XCLAIM s justid bob 0 1-1", lambda args: needs_raw(args)),
-        ("DEBUG PROTOCOL bignum", lambda args: may_return_big_number(args)),
+        ("XCLAIM s justid bob 0 1-1", needs_raw),
+        ("DEBUG PROTOCOL bignum", may_return_big_number),
     ],
     ids=["justid", "big number"],
 )
@@ -214,11 +215,9 @@ GENERIC = {
     "FUNCTION": {"LIST", "STATS"},
     "MEMORY": {"STATS"},
     "XINFO": {"CONSUMERS", "GROUPS", "STREAM"},
-} | dict.fromkeys(
-    """
-    BZPOPMAX BZPOPMIN HELLO HGETALL SDIFF SINTER SMEMBERS SUNION ZINCRBY ZMSCORE ZSCORE
-    """.split()
-)
+    **dict.fromkeys(["BZPOPMAX", "BZPOPMIN", "HELLO", "HGETALL", "SDIFF", "SINTER", "SMEMBERS"]),
+    **dict.fromkeys(["SUNION", "ZINCRBY", "ZMSCORE", "ZSCORE"]),
+}
 WITH_OPTIONS = {"LCS", "SPOP", "ZRANK", "ZREVRANK"}
 REPLIES: dict[bytes, Value] = {
     b":1\r\n": 1,
