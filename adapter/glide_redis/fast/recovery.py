@@ -122,7 +122,7 @@ class Recovery:
         with suppress(RedisError):
             client.nodes_manager.initialize(last_failed_node_name=f"{failed[0]}:{failed[1]}")
         with suppress(NativeError):
-            client.fast.multiplexer.replace()
+            client.fast.multiplexer.replace(without=failed)
 
 
 def _slot_and_others(client: Any, failed: Address) -> tuple[int | None, list[Address]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from glide_redis.native import links
-from glide_redis.native.request import Options
+from glide_redis.native.request import Options, ReadFrom
 from glide_redis.native.values import NativeError, Value, is_array
 
 Address = tuple[str, int]
@@ -20,7 +20,9 @@ class Probe:
     """
 
     def __init__(self, options: Options) -> None:
-        self._options = replace(options, cluster=False, addresses=())
+        self._options = replace(
+            options, cluster=False, read_from=ReadFrom.PRIMARY, availability_zone=None
+        )
         self._links: dict[Address, links.Link] = {}
 
     def alive(self, address: Address) -> bool:

@@ -6,6 +6,7 @@ The node is asked on a connection of its own; one that does not answer is looked
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 import weakref
@@ -16,6 +17,7 @@ from glide_redis.fast.recovery import Recovery
 from glide_redis.fast.topology import Probe
 from glide_redis.native.library import generation
 
+_LOG = logging.getLogger("glide_redis")
 _LOOK_SECONDS = 0.1
 _SUSPICIOUS_SECONDS = 0.25
 _PARK_SECONDS = 2.0
@@ -68,7 +70,10 @@ class Watchdog:
             busy = False
             for inflight in watched:
                 busy = bool(inflight.commands) or busy
-                _look(inflight)
+                try:
+                    _look(inflight)
+                except Exception:  # It must go on looking after the others, and this one again.
+                    _LOG.exception("looking after a cluster client failed")
             del watched
             quiet = 0.0 if busy else quiet + _LOOK_SECONDS
             if quiet > _PARK_SECONDS:

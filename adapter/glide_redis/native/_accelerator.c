@@ -98,7 +98,7 @@ static const char *const FUNCTIONS[] = {
 /* ------------------------------------------------------------------------------ what is shared */
 
 enum { PENDING, PARKED, SETTLING, DONE, ABANDONED };
-enum { INLINE = 88, FEW = 32, SMALL = 4096, DEEP = 256, SLICE_MS = 50 };
+enum { INLINE = 88, FEW = 32, SMALL = 4096, DEEP = 256, SLICE_MS = 50, MANY = 2048 };
 
 typedef struct Client Client;
 
@@ -162,10 +162,56 @@ static struct {
 static atomic_int pushing;
 static atomic_bool finishing;
 
+/* A thread that gets no signals: they are for Python's. Returns an errno. */
+static int
+start_thread(void *(*run)(void *), void *argument)
+{
+    sigset_t all, before;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    sigfillset(&all);
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int problem = pthread_create(&thread, &attributes, run, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return problem;
+}
+
+/* How many nodes a reply has, or a number over `most`. */
+static long
+count_nodes(const Reply *reply, long most)
+{
+    bool map = reply->kind == MAP;
+    const Reply *parts = reply->kind == SET ? reply->members : reply->items;
+    long count = reply->kind == SET ? reply->members_len
+                 : reply->kind == ARRAY || map ? reply->items_len : 0;
+    long nodes = 1;
+    if (count > most)
+        return count;
+    for (long i = 0; i < count && nodes <= most; i++) {
+        nodes += count_nodes(map ? parts[i].key : &parts[i], most - nodes);
+        if (map)
+            nodes += count_nodes(parts[i].value, most - nodes);
+    }
+    return nodes;
+}
+
+static void *
+run_free(void *tree)
+{
+    glide.free_command_response(tree);
+    return NULL;
+}
+
+/* GLIDE keeps the memory of the first 16 trees that a thread frees, for that thread to use again.
+ * None but its own threads ever does, so that a large one is given to a thread that ends. */
 static void
 free_tree(Reply *tree)
 {
-    glide.free_command_response(tree);
+    if (count_nodes(tree, MANY) <= MANY || start_thread(run_free, tree) != 0)
+        glide.free_command_response(tree);
 }
 
 static void
@@ -366,7 +412,7 @@ succeed(State *state, const Reply *reply)
         end_settling(state, parked);
     }
     if (owned)
-        free_tree((Reply *)reply);
+        glide.free_command_response((Reply *)reply);
     delist(state);
 }
 
@@ -846,28 +892,6 @@ run_closer(void *unused)
     return NULL;
 }
 
-/* A thread that gets no signals: they are for Python's. */
-static int
-start_thread(void *(*run)(void *), void *argument)
-{
-    sigset_t all, before;
-    pthread_attr_t attributes;
-    pthread_t thread;
-    sigfillset(&all);
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int problem = pthread_create(&thread, &attributes, run, argument);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (problem != 0) {
-        errno = problem;
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    return 0;
-}
-
 static void
 queue_closing(Client *client)
 {
@@ -1038,7 +1062,10 @@ run_job(void *(*run)(void *), Client *client, const Py_buffer *request, bool pus
     memcpy(job->request, request->buf, (size_t)request->len);
     if (client != NULL)
         enlist(state, client);
-    if (start_thread(run, job) < 0) {
+    int problem = start_thread(run, job);
+    if (problem != 0) {
+        errno = problem;
+        PyErr_SetFromErrno(PyExc_OSError);
         if (client != NULL)
             delist(state);
         else
@@ -1377,8 +1404,12 @@ begin(void)
         }
     }
     if (!closer.running) {
-        if (start_thread(run_closer, NULL) < 0)
+        int problem = start_thread(run_closer, NULL);
+        if (problem != 0) {
+            errno = problem;
+            PyErr_SetFromErrno(PyExc_OSError);
             return -1;
+        }
         closer.running = true;
     }
     return 0;

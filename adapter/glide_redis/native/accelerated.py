@@ -36,11 +36,14 @@ def create() -> _accelerator.Engine:
         # Now, so that a library that is missing or not the right one is reported at once.
         _connect()
         _engine = _accelerator.Engine()
-        os.register_at_fork(after_in_child=_accelerator.forked)
-        atexit.register(_accelerator.shut_down)
     return _engine
 
 
 def _connect() -> None:
     loaded = library.current()
     _accelerator.connect(tuple(loaded.address(name) for name in _accelerator.FUNCTIONS))
+
+
+os.register_at_fork(after_in_child=_accelerator.forked)
+# What registered later runs before, and still gets its messages.
+atexit.register(_accelerator.shut_down)

@@ -3,7 +3,7 @@
 The library is the one of valkey-glide-sync, whose version is pinned: this module and the engines
 are the only ones that know its private interface. The declarations below hold for 2.6.0.
 
-**Log.** GLIDE writes warnings to stderr unless told otherwise. Here it is silent, unless the
+**Log.** GLIDE prints warnings unless told otherwise. Here it is silent, unless the
 environment variable ``GLIDE_REDIS_LOG`` says ``error``, ``warn``, ``info``, ``debug`` or ``trace``.
 
 **Fork.** GLIDE's threads do not exist in a forked child, and its locks may be held by them for

@@ -68,14 +68,17 @@ class Multiplexer:
             if self._finalizer is not None:
                 self._finalizer()
 
-    def replace(self) -> None:
+    def replace(self, without: tuple[str, int]) -> None:
         """Open another client in the place of this one, whose calls under way raise Closed then.
 
-        Raises Unopened; this one is closed all the same.
+        ``without``: a node that is not to be asked about the others. Raises Unopened; this client
+        is closed all the same.
         """
         before = self._finalizer
+        options = self.options()
+        others = tuple(address for address in options.addresses if address != without)
         try:
-            opened = self._opened()
+            opened = self._opened(replace(options, addresses=others or options.addresses))
             with _opening:
                 self._adopt(opened)
         finally:
@@ -95,14 +98,14 @@ class Multiplexer:
         if time.monotonic() < self._not_before:
             raise Unopened("no client could be opened a moment ago")
         try:
-            self._adopt(self._opened())
+            self._adopt(self._opened(self.options()))
         except Unopened:
             self._not_before = time.monotonic() + _PAUSE_SECONDS
             raise
 
-    def _opened(self) -> int:
+    def _opened(self, options: Options) -> int:
         try:
-            return self._engine.open(self.options().serialize(), None)
+            return self._engine.open(options.serialize(), None)
         except NativeError as error:
             raise Unopened(str(error)) from error
 

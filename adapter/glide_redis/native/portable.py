@@ -13,6 +13,7 @@ import queue
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -41,6 +42,13 @@ _EXIT_SECONDS: Final = 5.0
 
 # One more in each forked child: what was made in another epoch belongs to another process.
 _epoch = 0
+_ending = False
+
+
+def _rest() -> None:
+    """Let a daemon thread rest while the interpreter ends: it would complain of closed clients."""
+    if _ending and threading.current_thread() is not threading.main_thread():
+        threading.Event().wait()
 
 
 class _Pending:
@@ -91,6 +99,7 @@ class _Pending:
         if not came:
             self.abandon()
             raise TimedOut(f"no reply within {timeout:g} s")
+        _rest()
         with self.lock:
             outcome, self.outcome = self.outcome, Closed("the reply was taken already")
             self.ready.release()
@@ -137,10 +146,12 @@ class _Client:
         self.calls: dict[int, _Pending] = {}
         self.scopes: set[int] = set()
 
+
     @contextmanager
     def used(self, close: Callable[[_Client], None]) -> Iterator[None]:
         with self.lock:
             if self.closing:
+                _rest()
                 raise Closed("the client is closed")
             self.users += 1
         try:
@@ -185,13 +196,20 @@ class _Process:
             client.calls.clear()
 
     def shut_down(self) -> None:
-        # A thread of GLIDE that calls back while the interpreter ends would end the process badly.
+        """Close all clients, so that no thread of GLIDE calls back while the interpreter ends."""
         for client in list(self.clients.values()):
-            self.close(client)
-        self.clients.clear()
-        if self.closer is not None:
-            self.closing.put(None)
-            self.closer.join(_EXIT_SECONDS)
+            with client.lock:
+                first, client.closing = not client.closing, True
+                idle = not client.users
+            if first and idle:
+                self.closing.put(client)
+        if self.closer is None:
+            return
+        self.closing.put(None)
+        deadline = time.monotonic() + _EXIT_SECONDS
+        self.closer.join(_EXIT_SECONDS)
+        while self.calls and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def close(self, client: _Client) -> None:
         with client.lock:
@@ -588,13 +606,24 @@ def create() -> PortableEngine:
     global _engine  # noqa: PLW0603
     if _engine is None:
         _engine = PortableEngine()
-        os.register_at_fork(after_in_child=_forked)
-        atexit.register(_engine.shut_down)
     return _engine
 
 
 def _forked() -> None:
-    global _epoch  # noqa: PLW0603
+    global _epoch, _ending  # noqa: PLW0603
     _epoch += 1
+    _ending = False
     if _engine is not None:
         _engine.forked()
+
+
+def _shut_down() -> None:
+    global _ending  # noqa: PLW0603
+    _ending = True
+    if _engine is not None:
+        _engine.shut_down()
+
+
+os.register_at_fork(after_in_child=_forked)
+# What registered later runs before, and still finds its clients open.
+atexit.register(_shut_down)

@@ -147,12 +147,24 @@ class Session:
                 self.identity.library[args[2].decode().upper()] = args[3]
 
 
-def introduces(args: Command) -> bool:
-    """True for a command that tells the server who speaks, in which protocol and database."""
-    name = args[0].upper() if args else b""
-    if name == b"CLIENT":
-        return len(args) > 1 and args[1].upper() in {b"SETNAME", b"SETINFO"}
-    return name in {b"HELLO", b"AUTH", b"SELECT"}
+_CLIENT_STATE = {b"SETNAME", b"SETINFO", b"NO-EVICT", b"NO-TOUCH", b"CAPA"}
+
+
+def introduction(args: Command) -> Command | None:
+    """Return what a command tells the server about the connection, None when it tells nothing.
+
+    Who speaks, in which protocol and database, and what is allowed there. Of two commands of the
+    same kind the later one holds.
+    """
+    words = [arg.upper() for arg in args]
+    name = words[0] if words else b""
+    if name == b"CLIENT" and len(words) > 2 and words[1] in _CLIENT_STATE:
+        return words[:3] if words[1] == b"SETINFO" else words[:2]
+    if name == b"HELLO":
+        return [name, *(option for option in (b"AUTH", b"SETNAME") if option in words)]
+    if name in {b"READONLY", b"READWRITE"}:
+        return [b"READONLY"]
+    return [name] if name in {b"AUTH", b"SELECT"} else None
 
 
 def blocks(args: Command) -> bool:

@@ -22,7 +22,7 @@ from glide_redis.native.library import generation
 from glide_redis.native.request import Options
 from glide_redis.native.values import Closed, Lost, NativeError, Refused, TimedOut
 from glide_redis.seam.monitoring import Monitoring
-from glide_redis.seam.session import Identity, Session, blocks, introduces
+from glide_redis.seam.session import Identity, Session, blocks, introduction
 from glide_redis.seam.signal_fd import Signal
 from glide_redis.seam.subscription import COMMANDS as SUBSCRIBING
 from glide_redis.seam.subscription import Subscription
@@ -47,7 +47,7 @@ class WireSocket:
         self._generation = generation()
         self._link: links.Link | None = links.connect(options, connect_timeout)
         self._session = Session()
-        self._introduction: list[Command] = []
+        self._introduction: dict[tuple[bytes, ...], Command] = {}
         self._dedicated: dict[int, tuple[Dedicated, Identity]] = {}
         self._subscription: Subscription | None = None
         self._monitoring: Monitoring | None = None
@@ -185,7 +185,7 @@ class WireSocket:
     def _introduced(self, *, exclusive: bool) -> links.Link:
         """Return another link that is the same user, in the same protocol and database."""
         link = links.connect(self._options, self._connect_timeout, exclusive=exclusive)
-        for args in self._introduction:
+        for args in self._introduction.values():
             with suppress(Refused):
                 link.submit(args).wait(self._connect_timeout)
         return link
@@ -208,8 +208,12 @@ class WireSocket:
             return self._monitor()
         if self._subscription is not None:
             return self._subscription.plan(args)
-        if introduces(args):
-            self._introduction.append(args)
+        kind = introduction(args)
+        if kind is not None:
+            self._introduction.pop(tuple(kind), None)  # The last one is to be the last.
+            self._introduction[tuple(kind)] = args
+        elif name == b"RESET":
+            self._introduction.clear()
         elif blocks(args) and self._link is not None and not self._link.exclusive:
             self._go_exclusive()
         return self._session.plan(args, self._pending)

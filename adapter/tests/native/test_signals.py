@@ -24,14 +24,14 @@ signal.signal(signal.SIGALRM, ring)
 def interrupted(function, *args, after=0.002):
     global due
     due = time.monotonic() + after
-    signal.setitimer(signal.ITIMER_REAL, after)
     try:
+        signal.setitimer(signal.ITIMER_REAL, after)
         function(*args)
     except Alarm:
         return
     raise AssertionError("not interrupted")
 
-client, parent = native.open(request, None), native.open(lazy, None)
+client = native.open(request, None)
 """
 
 
@@ -74,8 +74,10 @@ def test_a_signal_just_before_the_wait_is_not_lost(program: Program) -> None:
         ALARMS
         + """
 for number in range(200):
-    call = native.link(native.acquire(parent, lazy, 10), (b"BLPOP", b"signals:none", b"0.3"))
+    owner = native.open(lazy, None)
+    call = native.link(native.acquire(owner, lazy, 10), (b"BLPOP", b"signals:none", b"0"))
     interrupted(call.wait, 20, after=number / 1e6 + 1e-6)
+    native.close(owner)
 print(len(late))
 """
     )
