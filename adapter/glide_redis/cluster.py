@@ -10,7 +10,7 @@ from glide_redis.client import adopt
 from glide_redis.connection import ConnectionPool, refuse
 from glide_redis.fast import clustered, guard
 from glide_redis.fast.failures import Fallback
-from glide_redis.fast.pipelines import PipelineStrategy
+from glide_redis.fast.pipelines import PipelineStrategy, TransactionStrategy
 from glide_redis.fast.table import FAST, taken
 from glide_redis.native.request import ReadFrom
 
@@ -63,6 +63,8 @@ class RedisCluster(upstream.RedisCluster):
         pipe = super().pipeline(transaction, shard_hint)
         if type(pipe._execution_strategy) is upstream.PipelineStrategy:
             pipe._execution_strategy = PipelineStrategy(pipe, self)
+        elif type(pipe._execution_strategy) is upstream.TransactionStrategy:
+            pipe._execution_strategy = TransactionStrategy(pipe)
         return pipe
 
     def close(self) -> None:

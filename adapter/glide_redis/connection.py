@@ -8,7 +8,6 @@ an application replaces in them keeps its effect.
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +24,6 @@ class Connection(upstream.Connection):
     """A connection over TCP."""
 
     def _connect(self) -> WireSocket:
-        _resolve(self.host, self.port)
         return _open(self, options.of_tcp)
 
 
@@ -33,7 +31,6 @@ class SSLConnection(upstream.SSLConnection, Connection):
     """A connection over TLS."""
 
     def _connect(self) -> WireSocket:
-        _resolve(self.host, self.port)
         return _open(self, options.of_tls)
 
 
@@ -68,11 +65,11 @@ class ConnectionPool(upstream.ConnectionPool):
     def __init__(self, connection_class: Any = Connection, *args: Any, **kwargs: Any) -> None:
         super().__init__(on_glide(connection_class), *args, **kwargs)
 
-    def make_connection(self) -> Any:
-        """Make a connection as upstream does. Raises UnsupportedOption for client-side caching."""
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        """Get a connection as upstream does. Raises UnsupportedOption for client-side caching."""
         if self.cache is not None:
             refuse({"cache": self.cache})
-        return super().make_connection()
+        return super().get_connection(*args, **options)
 
     def disconnect(self, inuse_connections: bool = True) -> None:
         """Disconnect the pool's connections, and the client that its commands share."""
@@ -97,12 +94,8 @@ def refuse(kwargs: dict[str, Any]) -> None:
             "leave it out",
         )
     options.refuse_socket_options(kwargs)
-    options.refuse_tls_options({"ssl_cert_reqs": None, **kwargs})
-
-
-def _resolve(host: str, port: int) -> None:
-    # GLIDE waits for its whole time limit when a name is unknown; this says so at once.
-    socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    if kwargs.get("ssl"):
+        options.refuse_tls_options(kwargs)
 
 
 def _open(connection: Any, of: Callable[[Any], Options]) -> WireSocket:

@@ -6,6 +6,7 @@ Upstream: ``redis.connection`` 8.1.0, whose attributes are read here.
 from __future__ import annotations
 
 import re
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,10 @@ class UnsupportedOption(ValueError):
 
 
 def of_tcp(connection: Any) -> Options:
-    """Return the options for a ``redis.Connection``. Raises UnsupportedOption."""
+    """Return the options for a ``redis.Connection``.
+
+    Raises UnsupportedOption, and OSError for a host whose name is unknown.
+    """
     refuse_socket_options(
         {
             "socket_type": connection.socket_type,
@@ -35,6 +39,8 @@ def of_tcp(connection: Any) -> Options:
             "socket_keepalive_options": connection.socket_keepalive_options,
         }
     )
+    # GLIDE waits for its whole time limit when a name is unknown; this says so at once.
+    socket.getaddrinfo(connection.host, connection.port, 0, socket.SOCK_STREAM)
     return Options(addresses=((connection.host, connection.port),))
 
 
@@ -100,8 +106,8 @@ def refuse_socket_options(given: dict[str, Any]) -> None:
 
 def refuse_tls_options(given: dict[str, Any]) -> None:
     """Raise UnsupportedOption for TLS options of redis-py's that GLIDE has nothing for."""
-    none = ssl.CERT_NONE
-    if given.get("ssl_cert_reqs") != none and given.get("ssl_check_hostname") is False:
+    verified = given.get("ssl_cert_reqs") not in {ssl.CERT_NONE, "none"}
+    if verified and given.get("ssl_check_hostname") is False:
         raise UnsupportedOption(
             "ssl_check_hostname=False",
             "GLIDE verifies the certificate with its host name or not at all",

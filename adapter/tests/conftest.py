@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -72,6 +74,25 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = start(tmp_path_factory.mktemp("cluster"), Topology.CLUSTER, replicas=1)
     with running.deployment:
         yield running
+
+
+@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
+def protocol(request: pytest.FixtureRequest) -> Any:
+    """One protocol after the other."""
+    return request.param
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Running]]:
+    """Start standalone servers of the test's own, by options of their configuration."""
+    with ExitStack() as stack:
+
+        def started(**config: str) -> Running:
+            running = start(tmp_path, Topology.STANDALONE, replicas=0, **config)
+            stack.enter_context(running.deployment)
+            return running
+
+        yield started
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from glide_redis.fast.table import RESTORED
+from glide_redis.fast.table import RESTORED, SCRIPTS
 from glide_redis.fast.values import ParsedValues
 from glide_redis.native.multiplexer import Multiplexer
-from glide_redis.native.values import Refusal, Value
+from glide_redis.native.values import Refusal, Refused, Value, is_array
 from glide_redis.wire.restore import restore
 
 _AS_THEY_ARE = frozenset({int, type(None)})
@@ -45,12 +45,23 @@ class FastPath:
 
         Raises Refused, Lost, TimedOut and Closed of the native core, and redis-py's DataError.
         """
-        value = self.multiplexer.execute(self.encoded(args), self.timeout)
+        if args[0] in SCRIPTS:
+            value = self._alone(self.encoded(args))
+        else:
+            value = self.multiplexer.execute(self.encoded(args), self.timeout)
         if type(value) in _AS_THEY_ARE:
             return value
         if type(value) is bytes and args[0] not in RESTORED:
             return value if self._decode is None else self._decode(value)
         return self.shaped(args, value)
+
+    def _alone(self, args: Sequence[bytes | str]) -> Value:
+        """Send a command as a batch of its own, in whose reply errors stay where they are."""
+        values = self.multiplexer.batch([args], False).wait(self.timeout)
+        value = values[0] if is_array(values) and values else values
+        if isinstance(value, Refusal):
+            raise Refused(value.text)
+        return value
 
     def encoded(self, args: Sequence[Any]) -> list[bytes | str]:
         """Return the arguments as the native core takes them: bytes, or text for UTF-8."""

@@ -9,7 +9,7 @@ from typing import Any
 import redis.client
 import redis.cluster
 from redis.client import EMPTY_RESPONSE
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, WatchError
 
 from glide_redis.fast import clustered, single
 from glide_redis.fast.failures import Fallback, failed
@@ -124,6 +124,41 @@ class PipelineStrategy(redis.cluster.PipelineStrategy):
         return called_back(
             callbacks, command.args, command.options, fast.shaped(command.args, value)
         )
+
+
+class TransactionStrategy(redis.cluster.TransactionStrategy):
+    """How a cluster transaction executes: as upstream, but never blindly.
+
+    Upstream carries on over a new connection when it loses the one that watches keys, and commits
+    without knowing whether they changed. Here that raises WatchError, as on a standalone server.
+    """
+
+    def __init__(self, pipe: Any) -> None:
+        super().__init__(pipe)
+        self._holds = False
+
+    def _send_command_parse_response(
+        self, conn: Any, redis_node: Any, command_name: Any, *args: Any, **options: Any
+    ) -> Any:
+        reply = super()._send_command_parse_response(
+            conn, redis_node, command_name, *args, **options
+        )
+        # Before the first reply to WATCH nothing is lost with a connection.
+        self._holds = self._watching
+        return reply
+
+    def _reinitialize_on_error(self, error: Any, failure_count: int) -> None:
+        held = self._watching and self._holds
+        super()._reinitialize_on_error(error, failure_count)
+        if held:
+            self._watching = False
+            self.reset()
+            raise WatchError(f"A {type(error).__name__} occurred while watching one or more keys")
+
+    def reset(self) -> None:
+        """Forget the commands and what is watched."""
+        super().reset()
+        self._holds = False
 
 
 def sent(fast: FastPath, commands: Sequence[Sequence[Any]], atomic: bool) -> list[Value]:

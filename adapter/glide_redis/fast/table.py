@@ -1,7 +1,8 @@
 """Which commands may take the fast path, and what must be undone in their replies.
 
 A command is here when its reply, once restored, is the same in RESP2 and RESP3, when it holds no
-state in the connection and does not block, and when all its keys are known at a glance.
+state in the connection and does not block, when all its keys are known at a glance, and when GLIDE
+cannot take one of them for an option and spoil the reply (ZRANK).
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ INCRBYFLOAT PSETEX SET SETBIT SETEX SETNX SETRANGE STRLEN SUBSTR EXPIRE EXPIREAT
 PERSIST PEXPIRE PEXPIREAT PEXPIRETIME PTTL TTL TYPE DUMP HDEL HEXISTS HGET HGETALL HINCRBY
 HINCRBYFLOAT HKEYS HLEN HMGET HMSET HSET HSETNX HSTRLEN HVALS LINDEX LINSERT LLEN LPOP LPOS
 LPUSH LPUSHX LRANGE LREM LSET LTRIM RPOP RPUSH RPUSHX SADD SCARD SISMEMBER SMEMBERS SMISMEMBER
-SPOP SRANDMEMBER SREM ZADD ZCARD ZCOUNT ZINCRBY ZLEXCOUNT ZRANK ZREM ZREMRANGEBYLEX
-ZREMRANGEBYRANK ZREMRANGEBYSCORE ZREVRANK ZSCORE PFADD XACK XADD XDEL XLEN XTRIM
+SPOP SRANDMEMBER SREM ZADD ZCARD ZCOUNT ZINCRBY ZLEXCOUNT ZREM ZREMRANGEBYLEX
+ZREMRANGEBYRANK ZREMRANGEBYSCORE ZSCORE PFADD XACK XADD XDEL XLEN XTRIM
 """
 _ALL = """
 DEL EXISTS TOUCH UNLINK PFCOUNT
@@ -42,6 +43,9 @@ FAST: Mapping[str, Keys] = (
     | dict.fromkeys(_SCRIPT.split(), Keys.SCRIPT)
 )
 """Commands by name, as redis-py writes it: in upper case."""
+
+SCRIPTS = frozenset(_SCRIPT.split())
+"""Those whose replies may hold errors: GLIDE reports the first of them as the whole reply."""
 
 RESTORED = frozenset(name for name in FAST if restorer(name.encode(), ()) is not None)
 """Those whose replies GLIDE reshapes in a way that the generic rules do not undo."""

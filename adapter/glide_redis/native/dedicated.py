@@ -48,17 +48,14 @@ class Dedicated:
         """True once ``close`` was called."""
         return not self._close.alive
 
-    def submit(
-        self, commands: Sequence[Sequence[bytes]], atomic: bool = False, fd: int = -1
-    ) -> Call:
+    def submit(self, commands: Sequence[Sequence[bytes]], fd: int = -1) -> Call:
         """Send commands in one go; the reply is a list with a Refusal for each error.
 
-        ``atomic``: GLIDE puts MULTI and EXEC around them and reshapes each reply; without it a
-        MULTI and an EXEC among the commands are the caller's, and GLIDE leaves their replies alone.
+        A MULTI and an EXEC may be among them; GLIDE leaves the replies alone then.
         """
         if self.closed:
             raise Closed("the connection is closed")
-        return self._engine.batch(self._client, commands, atomic, fd)
+        return self._engine.batch(self._client, commands, False, fd)
 
     def close(self) -> None:
         """Close the connection. Further calls do nothing."""

@@ -26,8 +26,10 @@ from glide_redis.native.library import generation
 from glide_redis.native.request import Options
 from glide_redis.native.values import Closed, Lost, NativeError, TimedOut
 
+# Each slice may begin a connection of its own where the one before is not ready yet.
 _FIRST_SLICE = 0.02
-_LAST_SLICE = 0.25
+_LAST_SLICE = 1.0
+_GROWTH = 4
 # What GLIDE says while it waits on, after an attempt that failed.
 _FAILED = "attempt failed"
 # A link's own waits bound its calls; GLIDE must not give up before.
@@ -140,7 +142,7 @@ def _acquire(parent: _Parent, timeout: float | None) -> int:
                 raise Lost(str(error)) from None
             if left <= length:
                 raise
-        length = min(length * 2, _LAST_SLICE)
+        length = min(length * _GROWTH, _LAST_SLICE)
 
 
 def _close(parent: _Parent, scope: int, exclusive: bool) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from glide_redis.native import links
 from glide_redis.native.engine import Call, Engine, engine
 from glide_redis.native.library import generation
 from glide_redis.native.request import Options
@@ -86,9 +87,13 @@ class Multiplexer:
                 before()
 
     def options(self) -> Options:
-        """Return what clients are opened with at this moment."""
+        """Return what clients are opened with at this moment. Raises Unopened."""
+        try:
+            options = self._options()
+        except (OSError, ValueError) as error:  # A file that is not there, an unknown host.
+            raise Unopened(str(error)) from error
         return replace(
-            self._options(),
+            options,
             protocol=2,
             request_timeout_ms=_NO_TIMEOUT_MS,
             inflight_limit=_INFLIGHT,
@@ -99,12 +104,13 @@ class Multiplexer:
             raise Unopened("no client could be opened a moment ago")
         try:
             self._adopt(self._opened(self.options()))
-        except Unopened:
+        except (Unopened, OSError) as error:  # A certificate or a socket may be missing.
             self._not_before = time.monotonic() + _PAUSE_SECONDS
-            raise
+            raise Unopened(str(error)) from error
 
     def _opened(self, options: Options) -> int:
         try:
+            _knock(options)
             return self._engine.open(options.serialize(), None)
         except NativeError as error:
             raise Unopened(str(error)) from error
@@ -114,6 +120,15 @@ class Multiplexer:
         self._finalizer = weakref.finalize(self, _close, self._engine, client)
         self._finalizer.atexit = False
         self._generation = generation()
+
+
+def _knock(options: Options) -> None:
+    """Raise Lost at once where nobody listens: opening a client would take its whole time limit."""
+    if options.cluster or options.root_certificates or options.client_certificate:
+        return  # Several may listen; and a link with certificates takes as long.
+    limit = options.connection_timeout_ms
+    bare = Options(options.addresses, options.unix_socket_path, tls=options.tls)
+    links.connect(bare, None if limit is None else limit / 1000).close()
 
 
 def _close(native: Engine, client: int) -> None:

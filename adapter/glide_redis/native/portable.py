@@ -398,7 +398,7 @@ class PortableEngine:
         try:
             found, native = process.scopes[scope]
         except KeyError:
-            raise Closed("the scope is closed") from None
+            raise Closed("the scope is closed, or belongs to the parent process") from None
         data = _encode(args)
         payload = b"".join(
             itertools.chain(
@@ -595,7 +595,15 @@ def _run(
                 client.calls.pop(number, None)
 
     threading.Thread(target=run, name="glide-redis opener", daemon=True).start()
-    return pending.wait(None)
+    try:
+        return pending.wait(None)
+    except BaseException:
+        # A signal's exception may come when the result is there already.
+        with pending.lock:
+            result, pending.outcome = pending.outcome, None
+        if result is not None and not isinstance(result, BaseException):
+            dispose(result)
+        raise
 
 
 _engine: PortableEngine | None = None

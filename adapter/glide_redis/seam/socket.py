@@ -27,8 +27,13 @@ from glide_redis.seam.signal_fd import Signal
 from glide_redis.seam.subscription import COMMANDS as SUBSCRIBING
 from glide_redis.seam.subscription import Subscription
 from glide_redis.seam.transaction import Bundle, Command, Plan, Step
+from glide_redis.wire.encode import encode_error
+from glide_redis.wire.errors import is_unreadable
 from glide_redis.wire.requests import RequestReader
 
+# GLIDE takes an error that is not UTF-8, such as one that quotes a binary key, for a broken
+# connection, and closes it.
+_UNREADABLE = "ERR glide-redis: GLIDE does not hand out the server's error, which is not UTF-8"
 # A connection that was idle for longer is asked whether it still lives before it is trusted.
 _TRUSTED_SECONDS = 0.5
 # How often a call is looked at that was sent before anybody wanted to poll.
@@ -242,7 +247,7 @@ class WireSocket:
     def _submit(self, step: Step) -> Call:
         fd = -1 if self._signal is None else self._signal.writing
         if isinstance(step, Bundle):
-            return self._dedicated_client(step.protocol).submit(step.commands, step.atomic, fd)
+            return self._dedicated_client(step.protocol).submit(step.commands, fd=fd)
         if self._subscription is not None:
             return self._subscription.submit(step, fd)
         if self._link is None:
@@ -278,7 +283,9 @@ class WireSocket:
         assert self._call is not None
         try:
             reply: object = self._call.wait(timeout)
-        except (Lost, Closed):
+        except (Lost, Closed) as error:
+            if is_unreadable(str(error)):
+                self._out.append(encode_error(_UNREADABLE))
             self._break()
             return
         except TimedOut:

@@ -21,8 +21,6 @@ from glide_redis.wire.restore import may_return_big_number, restore
 Command: TypeAlias = Sequence[bytes]
 
 _ID = (b"CLIENT", b"ID")
-_QUEUED = b"+QUEUED\r\n"
-_OK = b"+OK\r\n"
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,6 @@ class Bundle:
 
     commands: Sequence[Command]
     protocol: int
-    atomic: bool = False
 
 
 Step: TypeAlias = "Command | Bundle"
@@ -62,49 +59,67 @@ class Transactions:
         """Plan a command on the connection that watches."""
         if args[0].upper() in {b"UNWATCH", b"RESET"}:
             self._watched_on = None
-        commands: list[Command] = [args]
-        if protocol == 3 and may_return_big_number(args):
-            commands = [(b"HELLO", b"2"), args, (b"HELLO", b"3")]
+        commands, (place,) = _shielded([args], protocol)
         answers = _list((yield Bundle(commands, protocol)), len(commands))
-        return written(args, answers[len(commands) // 2], protocol)
+        return written(args, answers[place], protocol)
 
     def whole(self, body: Sequence[Command], protocol: int) -> Plan:
         """Plan MULTI, the commands of ``body`` and EXEC, which arrived together."""
-        scripted = protocol == 3 and any(map(may_return_big_number, body))
-        if self.watching:
-            return self._checked(body, protocol, scripted)
-        return self._reshaped(body) if scripted else self._plain(body, protocol)
+        return self._checked(body, protocol) if self.watching else self._plain(body, protocol)
 
     def _plain(self, body: Sequence[Command], protocol: int) -> Plan:
-        commands = [(b"MULTI",), *body, (b"EXEC",)]
-        answers = _list((yield Bundle(commands, protocol)), len(commands))
-        return b"".join(encode(answer, protocol) for answer in answers)
+        sent, places = _shielded(body, protocol)
+        commands: list[Command] = [(b"MULTI",), *sent, (b"EXEC",)]
+        begun, *queued, executed = _list((yield Bundle(commands, protocol)), len(commands))
+        return _answered(begun, queued, executed, places, protocol)
 
-    def _reshaped(self, body: Sequence[Command]) -> Plan:
-        """Scripts must not answer in RESP3; what GLIDE makes of RESP2 can be given its shapes."""
-        answers = yield Bundle(body, 2, atomic=True)
-        queued = _OK + _QUEUED * len(body)
-        if isinstance(answers, NativeError):
-            return queued + written((b"",), answers, 3)
-        if not is_array(answers):
-            return queued + encode(answers, 3)
-        return queued + encode(
-            [restore(args, answer, 3) for args, answer in zip(body, answers, strict=True)], 3
-        )
-
-    def _checked(self, body: Sequence[Command], protocol: int, scripted: bool) -> Plan:
-        before: list[Command] = [(b"HELLO", b"2")] if scripted else []
-        first: list[Command] = [_ID, *before, (b"MULTI",), *body]
-        identity, *answers = _list((yield Bundle(first, protocol)), len(first))
+    def _checked(self, body: Sequence[Command], protocol: int) -> Plan:
+        sent, places = _shielded(body, protocol)
+        first: list[Command] = [_ID, (b"MULTI",), *sent]
+        identity, begun, *queued = _list((yield Bundle(first, protocol)), len(first))
         watched_on, self._watched_on = self._watched_on, None
         if identity != watched_on:
             yield Bundle([(b"DISCARD",)], protocol)
             raise Lost("the connection was lost while keys were watched")
-        after: list[Command] = [(b"HELLO", b"3")] if scripted else []
-        executed, *_ = _list((yield Bundle([(b"EXEC",), *after], protocol)), 1 + len(after))
+        (executed,) = _list((yield Bundle([(b"EXEC",)], protocol)), 1)
         if isinstance(executed, Refusal) and "EXEC without MULTI" in executed.text:
             raise Lost("the connection was lost before EXEC")
-        return b"".join(encode(answer, protocol) for answer in [*answers[len(before) :], executed])
+        return _answered(begun, queued, executed, places, protocol)
+
+
+def _shielded(body: Sequence[Command], protocol: int) -> tuple[list[Command], list[int]]:
+    """Return what to send for the commands of a transaction, and where they are in it.
+
+    Those that could answer with a big number are put between two HELLO: what EXEC brings of them
+    is in RESP2.
+    """
+    sent: list[Command] = []
+    places: list[int] = []
+    spoken = protocol
+    for args in body:
+        wanted = 2 if may_return_big_number(args) else protocol
+        if wanted != spoken:
+            sent.append(_hello(wanted))
+            spoken = wanted
+        places.append(len(sent))
+        sent.append(args)
+    if spoken != protocol:
+        sent.append(_hello(protocol))
+    return sent, places
+
+
+def _hello(protocol: int) -> Command:
+    return (b"HELLO", b"%d" % protocol)
+
+
+def _answered(
+    begun: Value, queued: Sequence[Value], executed: Value, places: Sequence[int], protocol: int
+) -> bytes:
+    """Return what the server would have written for MULTI, the commands themselves and EXEC."""
+    if is_array(executed) and len(executed) == len(queued):
+        executed = [executed[place] for place in places]
+    answers = [begun, *(queued[place] for place in places), executed]
+    return b"".join(encode(answer, protocol) for answer in answers)
 
 
 def written(args: Command, answer: Value | NativeError, protocol: int) -> bytes:

@@ -95,12 +95,12 @@ DIFFERENCES = (
     Difference(
         "a command's name is not UTF-8",
         "refuses it on a dedicated connection, before it is sent",
-        _BATCH,
+        None,
     ),
     Difference(
         "a blocking command has a timeout that is no number, negative or out of range",
-        "refuses it on a dedicated connection, before it is sent, in words of its own; the words of "
-        "the server are restored, as far as they do not depend on what is wrong besides",
+        "refuses it on a dedicated connection, before it is sent, in words of its own; those that "
+        "the server has for it are restored, as far as nothing else is wrong with the command",
         _BATCH,
     ),
     Difference(

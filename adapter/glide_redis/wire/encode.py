@@ -14,6 +14,9 @@ from glide_redis.native.values import Members, Pairs, Refusal, Value
 from glide_redis.wire.errors import server_line
 from glide_redis.wire.numbers import double
 
+_SHORT = 4096
+"""Bytes of a string that may be copied once more than need be."""
+
 
 def encode(value: Value, protocol: int) -> bytes:
     """A reply as the server writes it in protocol 2 or 3.
@@ -44,26 +47,37 @@ def encode_push(items: Sequence[Value], protocol: int) -> bytes:
 
 def _write(value: Value, resp3: bool, parts: list[bytes]) -> None:
     if isinstance(value, bytes):
-        # Three parts, so that a long string is copied only once, when the parts are joined.
-        parts += (b"$%d\r\n" % len(value), value, b"\r\n")
-    elif value is None:
-        parts.append(b"_\r\n" if resp3 else b"$-1\r\n")
-    elif isinstance(value, bool):
-        parts.append((b"#t\r\n" if value else b"#f\r\n") if resp3 else b":%d\r\n" % value)
-    elif isinstance(value, int):
-        parts.append(b":%d\r\n" % value)
-    elif isinstance(value, float):
-        text = double(value)
-        parts.append(b",%b\r\n" % text if resp3 else b"$%d\r\n%b\r\n" % (len(text), text))
+        if len(value) < _SHORT:
+            parts.append(b"$%d\r\n%b\r\n" % (len(value), value))
+        else:
+            # In parts, so that a long string is copied only when the whole is joined.
+            parts += (b"$%d\r\n" % len(value), value, b"\r\n")
     elif isinstance(value, Pairs):
         parts.append(b"%%%d\r\n" % len(value) if resp3 else b"*%d\r\n" % (2 * len(value)))
-        for key, item in value:
-            _write(key, resp3, parts)
-            _write(item, resp3, parts)
-    elif isinstance(value, Refusal):
-        parts.append(encode_error(server_line(value.text)))
+        for pair in value:
+            for part in pair:
+                _write(part, resp3, parts)
+    elif value is None or isinstance(value, int | float | Refusal):
+        parts.append(_scalar(value, resp3))
     else:
         sign = b"~" if resp3 and isinstance(value, Members) else b"*"
         parts.append(b"%b%d\r\n" % (sign, len(value)))
         for item in value:
-            _write(item, resp3, parts)
+            # What most arrays consist of, without a call for each.
+            if type(item) is bytes and len(item) < _SHORT:
+                parts.append(b"$%d\r\n%b\r\n" % (len(item), item))
+            else:
+                _write(item, resp3, parts)
+
+
+def _scalar(value: float | Refusal | None, resp3: bool) -> bytes:
+    if value is None:
+        return b"_\r\n" if resp3 else b"$-1\r\n"
+    if isinstance(value, bool):
+        return (b"#t\r\n" if value else b"#f\r\n") if resp3 else b":%d\r\n" % value
+    if isinstance(value, int):
+        return b":%d\r\n" % value
+    if isinstance(value, float):
+        text = double(value)
+        return b",%b\r\n" % text if resp3 else b"$%d\r\n%b\r\n" % (len(text), text)
+    return encode_error(server_line(value.text))

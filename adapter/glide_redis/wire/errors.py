@@ -85,6 +85,8 @@ def server_line(text: str, kind: int = UNSPECIFIED) -> str:
     GLIDE's refusals of bad timeouts become what the server would have answered. Other texts of
     GLIDE's own (see ``origin``) come back with ``ERR`` before them.
     """
+    if kind in _ORIGINS:
+        return f"ERR {text}"
     connecting = _AT_ADDRESS.match(text)
     if connecting is not None and origin(connecting[1]) == "server":
         text = connecting[1]
@@ -95,7 +97,7 @@ def server_line(text: str, kind: int = UNSPECIFIED) -> str:
     if _is_extension(text):
         code, _, message = text.partition(": ")
         return code if message == _ALONE else f"{code} {message}"
-    return f"ERR {_bad_timeout(text) or text}" if kind == UNSPECIFIED else f"ERR {text}"
+    return f"ERR {_bad_timeout(text) or text}"
 
 
 def origin(text: str, kind: int = UNSPECIFIED) -> Origin:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from math import copysign, isfinite, isnan
+from math import isfinite
 
 _LARGEST_INTEGER = 1 << 62
-"""Whole doubles below this are written with all their digits, larger ones like other doubles."""
+"""Whole doubles up to this are written with all their digits, larger ones like other doubles."""
 
 
 def double(value: float) -> bytes:
@@ -16,22 +16,22 @@ def double(value: float) -> bytes:
     digits (``0.10000000000000001``), and a few numbers in a thousand have a digit more than needed
     on new ones too: the same numbers again.
     """
-    if not isfinite(value):
-        return b"nan" if isnan(value) else b"inf" if value > 0 else b"-inf"
-    if -_LARGEST_INTEGER < value < _LARGEST_INTEGER and value == int(value):
-        return b"-0" if value == 0 and copysign(1, value) < 0 else b"%d" % int(value)
     shortest = repr(value)
-    if "e" not in shortest and len(shortest) - shortest.index(".") <= 7:
+    whole, _, fraction = shortest.partition(".")
+    if fraction == "0":
+        return whole.encode()
+    if (fraction and len(fraction) < 7 and "e" not in fraction) or not isfinite(value):
         return shortest.encode()
+    if -_LARGEST_INTEGER <= value <= _LARGEST_INTEGER and value == int(value):
+        return b"%d" % int(value)
     sign, digits, exponent = Decimal(shortest).normalize().as_tuple()
     assert isinstance(exponent, int)
     text = "".join(map(str, digits))
     magnitude = len(text) + exponent - 1
-    if 0 <= exponent < 8 - (magnitude < 0) and abs(magnitude) < len(text) + 7:
+    if 0 <= exponent < 8:
         text += "0" * exponent
     elif -7 < exponent < 0 or (exponent < 0 and abs(magnitude) < 4):
-        whole = text[:exponent] or "0"
-        text = f"{whole}.{text[exponent:].rjust(-exponent, '0')}"
+        text = f"{text[:exponent] or '0'}.{text[exponent:].rjust(-exponent, '0')}"
     else:
         fraction = f".{text[1:]}" if len(text) > 1 else ""
         text = f"{text[0]}{fraction}e{magnitude:+d}"

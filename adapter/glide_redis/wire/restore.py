@@ -73,11 +73,6 @@ def _integers(args: Sequence[bytes], value: Value, protocol: int) -> Value:  # n
     return [int(item) if isinstance(item, bool) else item for item in value]
 
 
-def _xgroup(args: Sequence[bytes], value: Value, protocol: int) -> Value:
-    """GLIDE: DESTROY and CREATECONSUMER → boolean."""
-    return _integer(args, value, protocol)
-
-
 def _script(args: Sequence[bytes], value: Value, protocol: int) -> Value:
     """GLIDE: EXISTS → booleans."""
     return _integers(args, value, protocol) if _is(args, b"EXISTS") else value
@@ -255,7 +250,7 @@ _RESTORERS: dict[bytes, Restorer] = {
     b"SMISMEMBER": _integers,
     b"XAUTOCLAIM": _claimed,
     b"XCLAIM": _entries,
-    b"XGROUP": _xgroup,
+    b"XGROUP": _integer,  # DESTROY and CREATECONSUMER
     b"XRANGE": _entries,
     b"XREAD": _streams,
     b"XREADGROUP": _streams,

@@ -55,12 +55,6 @@ class Wire:
         return int(self.ask(*args)[1:-2])
 
 
-@pytest.fixture(params=[2, 3], ids=["RESP2", "RESP3"])
-def protocol(request: pytest.FixtureRequest) -> Any:
-    """One protocol after the other."""
-    return request.param
-
-
 @pytest.fixture
 def connect(server: Any) -> Iterator[Callable[[int], Wire]]:
     """Open wire sockets to the standalone server; they are closed after the test."""

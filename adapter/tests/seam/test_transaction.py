@@ -52,7 +52,6 @@ def watching(protocol: int = 2) -> Transactions:
 def test_without_a_watch_all_goes_at_once() -> None:
     steps, result = drive(Transactions().whole([SET, GET], 2), [OK, QUEUED, QUEUED, [OK, b"v"]])
     assert commands_of(steps) == [[(b"MULTI",), SET, GET, (b"EXEC",)]]
-    assert not steps[0].atomic
     assert result == (b"$2\r\nOK\r\n$6\r\nQUEUED\r\n$6\r\nQUEUED\r\n*2\r\n$2\r\nOK\r\n$1\r\nv\r\n")
 
 
@@ -164,6 +163,38 @@ def test_scripts_while_watching_answer_in_resp2() -> None:
     assert result == b":5\r\n"
     steps, result = drive(watching(2).single(EVAL, 2), [5])
     assert commands_of(steps) == [[EVAL]]
+
+
+def test_scripts_in_a_resp3_transaction_answer_in_resp2() -> None:
+    two, three = (b"HELLO", b"2"), (b"HELLO", b"3")
+    hello = [(b"proto", 3)]
+    steps, result = drive(
+        Transactions().whole([GET, EVAL, EVAL, GET, EVAL], 3),
+        [OK, *[QUEUED] * 9, [b"a", hello, 1, 2, hello, b"b", hello, 3, hello]],
+    )
+    assert commands_of(steps) == [
+        [(b"MULTI",), GET, two, EVAL, EVAL, three, GET, two, EVAL, three, (b"EXEC",)]
+    ]
+    assert result == (
+        b"$2\r\nOK\r\n"
+        + b"$6\r\nQUEUED\r\n" * 5
+        + b"*5\r\n$1\r\na\r\n:1\r\n:2\r\n$1\r\nb\r\n:3\r\n"
+    )
+    steps, result = drive(
+        watching(3).whole([EVAL], 3), [ID, OK, *[QUEUED] * 3], [[hello, 1, hello]]
+    )
+    assert commands_of(steps) == [
+        [(b"CLIENT", b"ID"), (b"MULTI",), two, EVAL, three],
+        [(b"EXEC",)],
+    ]
+    assert result == b"$2\r\nOK\r\n$6\r\nQUEUED\r\n*1\r\n:1\r\n"
+    _, result = drive(watching(3).whole([EVAL], 3), [ID, OK, *[QUEUED] * 3], [None])
+    assert result.endswith(b"\r\n_\r\n")
+
+
+def test_scripts_in_a_resp2_transaction() -> None:
+    steps, _ = drive(Transactions().whole([EVAL], 2), [OK, QUEUED, [1]])
+    assert commands_of(steps) == [[(b"MULTI",), EVAL, (b"EXEC",)]]
 
 
 def test_written() -> None:

@@ -60,7 +60,7 @@ def resp2(value: Value) -> Any:
     return double(value) if isinstance(value, float) else resp3(value)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(VALUES)
 def test_a_value_is_read_as_it_was(parse: Callable[..., list[Any]], value: Value) -> None:
     for read in parse(encode(value, 3), 3):

@@ -48,7 +48,7 @@ PROVOKED = """
     CLUSTER INFO
     CONFIG SET nope 1
     CONFIG SET port x
-    OBJECT FREQ s
+    SET s x|OBJECT FREQ s
     SETEX k 0 v
     SET k v EX
     INCRBYFLOAT f nan
@@ -282,7 +282,7 @@ def test_redis_py_has_the_class_for_each_code_that_it_knows(
     both: tuple[Any, Any], code: str
 ) -> None:
     wire, glide = both
-    script = (b"EVAL", b"return {err=ARGV[1]}", b"0", f"{code} text".encode())
+    script = (b"EVAL", b"return {err=ARGV[1]}", b"0", f"{code} 1 h:2".encode())
     errors = []
     for ask in (wire, glide):
         line = ask(*script)[1:-2].decode()

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glide_redis.wire.numbers import coordinate, distance, double, plain
@@ -42,6 +42,7 @@ def test_signs_of_what_is_no_ordinary_number() -> None:
     assert double(math.nan) == b"nan"
 
 
+@settings(deadline=None)
 @given(FINITE)
 def test_no_form_but_the_rounded_ones_changes_the_number(value: float) -> None:
     assert float(double(value)) == value

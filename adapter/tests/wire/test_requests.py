@@ -5,21 +5,30 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from redis.connection import Connection
+from redis.connection import Connection, PythonRespSerializer
 
 from glide_redis.wire.requests import RequestReader
 
 ARGUMENTS = st.binary(max_size=40) | st.sampled_from([b"\r\n", b"*1\r\n$4\r\nPING\r\n", b"$", b""])
-COMMANDS = st.lists(st.lists(ARGUMENTS, min_size=1, max_size=6), min_size=1, max_size=5)
+NAMES = st.sampled_from([b"GET", b"json.set", b"X"])
+COMMAND = st.builds(lambda name, args: [name, *args], NAMES, st.lists(ARGUMENTS, max_size=5))
+COMMANDS = st.lists(COMMAND, min_size=1, max_size=5)
 KINDS = st.sampled_from([bytes, bytearray, memoryview])
 
 
-def packed(commands: list[list[bytes]]) -> bytes:
-    return b"".join(map(bytes, Connection().pack_commands(commands)))
+CONNECTION = Connection()
+PYTHON = Connection(
+    command_packer=PythonRespSerializer(CONNECTION._buffer_cutoff, CONNECTION.encoder.encode)
+)
 
 
+def packed(commands: list[list[bytes]], connection: Connection = CONNECTION) -> bytes:
+    return b"".join(map(bytes, connection.pack_commands(commands)))
+
+
+@settings(deadline=None)
 @given(COMMANDS, st.lists(st.integers(1, 30)), KINDS)
 def test_commands_come_out_whatever_the_chunks(
     commands: list[list[bytes]],
@@ -41,6 +50,7 @@ def test_commands_come_out_whatever_the_chunks(
     assert reader.idle
 
 
+@settings(deadline=None)
 @given(COMMANDS)
 def test_commands_come_out_one_byte_at_a_time(commands: list[list[bytes]]) -> None:
     reader = RequestReader()
@@ -50,6 +60,7 @@ def test_commands_come_out_one_byte_at_a_time(commands: list[list[bytes]]) -> No
     assert read == commands
 
 
+@settings(deadline=None)
 @given(COMMANDS)
 def test_each_command_comes_out_as_soon_as_it_is_complete(commands: list[list[bytes]]) -> None:
     reader = RequestReader()
@@ -57,6 +68,7 @@ def test_each_command_comes_out_as_soon_as_it_is_complete(commands: list[list[by
     assert [reader.feed(packed([command])) for command in commands] == [[c] for c in commands]
 
 
+@settings(deadline=None)
 @given(COMMANDS, st.data())
 def test_a_reader_is_not_idle_inside_a_command(
     commands: list[list[bytes]], data: st.DataObject
@@ -69,16 +81,16 @@ def test_a_reader_is_not_idle_inside_a_command(
     assert reader.idle == (packed(complete) == whole[:cut])
 
 
-def test_hiredis_packs_the_same() -> None:
-    hiredis = pytest.importorskip("hiredis")
+@pytest.mark.parametrize("connection", [CONNECTION, PYTHON], ids=["default packer", "python"])
+def test_either_packer_of_redis_py_is_understood(connection: Connection) -> None:
     command = [b"SET", b"k\xff", b"", b"a\r\nb"]
 
-    assert RequestReader().feed(hiredis.pack_command(tuple(command))) == [command]
+    assert RequestReader().feed(packed([command], connection)) == [command]
 
 
 def test_a_long_value_of_its_own_chunk_is_not_copied() -> None:
     value = b"x" * 1_000_000
-    chunks = list(map(bytes, Connection().pack_command("SET", "k", value)))
+    chunks = list(map(bytes, PYTHON.pack_command("SET", "k", value)))
     reader = RequestReader()
     (command,) = [command for chunk in chunks for command in reader.feed(chunk)]
 
@@ -128,7 +140,7 @@ def test_a_long_value_in_many_chunks() -> None:
 def test_anything_else_is_refused(data: bytes, size: int) -> None:
     reader = RequestReader()
 
-    with pytest.raises(ValueError, match="RESP|line end|without a name"):
+    with pytest.raises(ValueError, match=r"RESP|line end|without a name"):
         for at in range(0, len(data), size):
             reader.feed(data[at : at + size])
 
