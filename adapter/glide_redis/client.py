@@ -68,8 +68,8 @@ class Redis(upstream.Redis):
 
 
 StrictRedis = Redis
-guard.protect(Redis, f"execute_command {guard.SINGLE}")
-guard.protect(Pipeline, guard.PIPELINE)
+guard.commands.add(Redis, f"execute_command {guard.SINGLE}")
+guard.pipelines.add(Pipeline, f"execute {guard.PIPELINE}")
 
 
 def adopt(pool: Any) -> None:

@@ -85,8 +85,8 @@ class RedisCluster(upstream.RedisCluster):
         return node.redis_connection.response_callbacks
 
 
-guard.protect(RedisCluster, f"execute_command {guard.CLUSTER}")
-guard.protect(PipelineStrategy, "execute send_cluster_commands _send_cluster_commands")
+guard.clusters.add(RedisCluster, f"execute_command {guard.CLUSTER}")
+guard.pipelines.add(PipelineStrategy, "execute send_cluster_commands _send_cluster_commands")
 
 _create_redis_node = upstream.NodesManager.create_redis_node
 

@@ -42,7 +42,7 @@ class UnixDomainSocketConnection(upstream.UnixDomainSocketConnection):
 
 
 for _class in (Connection, SSLConnection, UnixDomainSocketConnection):
-    guard.protect(_class, guard.CONNECTION)
+    guard.commands.add(_class, guard.CONNECTION)
 
 _OURS: dict[type, type] = {
     upstream.Connection: Connection,
@@ -82,7 +82,7 @@ class BlockingConnectionPool(upstream.BlockingConnectionPool, ConnectionPool):
     """A pool that waits for a free connection."""
 
 
-guard.protect(ConnectionPool, guard.POOL)
+guard.commands.add(ConnectionPool, guard.POOL)
 
 
 def refuse(kwargs: dict[str, Any]) -> None:

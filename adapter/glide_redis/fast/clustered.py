@@ -16,7 +16,7 @@ from redis.utils import check_protocol_version
 
 from glide_redis.fast import guard, single
 from glide_redis.fast.failures import Interrupted
-from glide_redis.fast.guard import plain, untouched
+from glide_redis.fast.guard import plain
 from glide_redis.fast.path import FastPath
 from glide_redis.fast.recovery import Recovery
 from glide_redis.fast.single import GUARDED as NODE_GUARDED
@@ -40,7 +40,8 @@ def ready(client: Any, command_options: Mapping[str, Any]) -> FastPath | None:
     """Return the fast path of a cluster client if it may be taken now."""
     if (
         (command_options and not UNUSABLE.isdisjoint(command_options))
-        or not untouched()
+        or not guard.commands.untouched()
+        or not guard.clusters.untouched()
         or not plain(client, GUARDED)
         or _overridden(type(client))
     ):
@@ -49,16 +50,33 @@ def ready(client: Any, command_options: Mapping[str, Any]) -> FastPath | None:
     if not plain(manager, _MANAGER_GUARDED):
         return None
     for node in list(manager.nodes_cache.values()):
-        single = node.redis_connection
-        if single is not None and (
-            single.connection is not None
-            or not plain(single, NODE_GUARDED)
-            or type(single.connection_pool) not in POOLS
-        ):
+        if not _as_it_was(node.redis_connection):
             return None
     if client.fast is None:
         client.fast = _made(client)
     return client.fast or None
+
+
+_sizes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+
+def _as_it_was(single: Any) -> bool:
+    """True for a node's client in which nothing was replaced.
+
+    This is asked for every node before every command: a look at how many attributes it has spares
+    looking at each of them.
+    """
+    if single is None:
+        return True
+    if single.connection is not None:
+        return False
+    size = len(single.__dict__)
+    if _sizes.get(single) == size:
+        return True
+    if not plain(single, NODE_GUARDED) or type(single.connection_pool) not in POOLS:
+        return False
+    _sizes[single] = size
+    return True
 
 
 def execute(

@@ -11,7 +11,7 @@ import redis.cluster
 from redis.client import EMPTY_RESPONSE
 from redis.exceptions import RedisError, WatchError
 
-from glide_redis.fast import clustered, single
+from glide_redis.fast import clustered, guard, single
 from glide_redis.fast.failures import Fallback, failed
 from glide_redis.fast.guard import plain
 from glide_redis.fast.path import FastPath, called_back
@@ -52,6 +52,7 @@ class Pipeline(redis.client.Pipeline):
             or self.scripts
             or not self.command_stack
             or not plain(self, _GUARDED)
+            or not guard.pipelines.untouched()
             or not all(_batched(args, options) for args, options in self.command_stack)
         ):
             return None
@@ -64,8 +65,10 @@ class Pipeline(redis.client.Pipeline):
         try:
             values = sent(fast, commands, atomic)
         except Refused as error:
-            # Nothing was executed: redis-py's own way finds out which command was refused.
-            raise Fallback(str(error)) from None
+            if atomic:
+                # One was refused before EXEC, so none was executed: redis-py's own way finds it.
+                raise Fallback(str(error)) from None
+            raise fast.values.error(str(error)) from None
         except NativeError as error:
             raise failed(fast, error, ("EXEC",) if atomic else _worst(commands)) from None
         return [
@@ -104,6 +107,7 @@ class PipelineStrategy(redis.cluster.PipelineStrategy):
     def _fast(self, stack: Any) -> FastPath | None:
         if (
             not plain(self, _STRATEGY_GUARDED)
+            or not guard.pipelines.untouched()
             or not all(_batched(command.args, command.options) for command in stack)
             or any(command.args[0] in self._pipe.cluster_response_callbacks for command in stack)
         ):

@@ -14,7 +14,7 @@ from redis.utils import check_protocol_version
 from glide_redis import connection, options
 from glide_redis.fast import guard
 from glide_redis.fast.failures import Fallback, failed
-from glide_redis.fast.guard import plain, untouched
+from glide_redis.fast.guard import plain
 from glide_redis.fast.path import FastPath, called_back
 from glide_redis.native.multiplexer import Multiplexer
 from glide_redis.native.request import Options
@@ -41,7 +41,7 @@ def ready(client: Any, command_options: Mapping[str, Any]) -> FastPath | None:
     if (
         client.connection is not None
         or (command_options and not UNUSABLE.isdisjoint(command_options))
-        or not untouched()
+        or not guard.commands.untouched()
         or not plain(client, GUARDED)
         or _overridden(type(client))
     ):

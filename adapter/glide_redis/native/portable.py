@@ -9,220 +9,20 @@ from __future__ import annotations
 import atexit
 import itertools
 import os
-import queue
 import struct
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
-from glide_redis.native import library
+from glide_redis.native import library, portable_calls
 from glide_redis.native.engine import PushHandler
-from glide_redis.native.values import (
-    Closed,
-    Lost,
-    Members,
-    NativeError,
-    Pairs,
-    Refusal,
-    Refused,
-    TimedOut,
-    Value,
-)
+from glide_redis.native.portable_calls import Pending, PortableCall
+from glide_redis.native.portable_clients import Client, Process, run_apart
+from glide_redis.native.portable_replies import Reader, text_of
+from glide_redis.native.values import Closed, Lost, NativeError, Refused, TimedOut, Value
 
 _RAW_COMMAND: Final = 1
-_ONE: Final = (1).to_bytes(8, sys.byteorder)
-# Deeper replies are refused: each level is a frame on the stack of a thread of GLIDE.
-_DEPTH: Final = 256
-_NULL, _INT, _FLOAT, _BOOL, _TEXT, _ARRAY, _MAP, _SET, _OK, _ERROR = range(10)
 _FAILURES: Final[dict[int, type[NativeError]]] = {2: TimedOut, 3: Lost}
-_EXIT_SECONDS: Final = 5.0
-
-# One more in each forked child: what was made in another epoch belongs to another process.
-_epoch = 0
-_ending = False
-
-
-def _rest() -> None:
-    """Let a daemon thread rest while the interpreter ends: it would complain of closed clients."""
-    if _ending and threading.current_thread() is not threading.main_thread():
-        threading.Event().wait()
-
-
-class _Pending:
-    """What GLIDE's thread and the waiting thread share of a call."""
-
-    __slots__ = ("client", "epoch", "fd", "lock", "outcome", "ready")
-
-    def __init__(self, client: _Client | None, fd: int) -> None:
-        self.client = client
-        self.fd = fd
-        self.epoch = _epoch
-        self.lock = threading.Lock()
-        self.ready = threading.Lock()
-        self.ready.acquire()
-        self.outcome: Any = None
-
-    def settle(self, outcome: Any) -> bool:
-        """Hand in the reply, or an exception. False when nobody waits for it any more."""
-        with self.lock:
-            if not self.ready.locked():
-                return False
-            self.outcome = outcome
-            if self.fd >= 0:
-                with suppress(OSError):
-                    os.write(self.fd, _ONE)
-            self.ready.release()
-            return True
-
-    def abandon(self) -> None:
-        # The lock of another process's call may be held by a thread that is not in this one.
-        if self.epoch != _epoch:
-            return
-        with self.lock:
-            self.fd = -1
-            if self.ready.locked():
-                self.outcome = Closed("the call was given up")
-                self.ready.release()
-
-    def wait(self, timeout: float | None) -> Any:
-        if self.epoch != _epoch:
-            raise Closed("the call was made by the process that this one was forked from")
-        limit = -1 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
-        try:
-            came = self.ready.acquire(timeout=limit)
-        except BaseException:
-            self.abandon()
-            raise
-        if not came:
-            self.abandon()
-            raise TimedOut(f"no reply within {timeout:g} s")
-        _rest()
-        with self.lock:
-            outcome, self.outcome = self.outcome, Closed("the reply was taken already")
-            self.ready.release()
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
-
-
-class PortableCall:
-    """See ``engine.Call``."""
-
-    __slots__ = ("_pending",)
-
-    def __init__(self, pending: _Pending) -> None:
-        self._pending = pending
-
-    def wait(self, timeout: float | None) -> Value:
-        """See ``engine.Call``."""
-        value: Value = self._pending.wait(timeout)
-        return value
-
-    def done(self) -> bool:
-        """See ``engine.Call``."""
-        return self._pending.epoch != _epoch or not self._pending.ready.locked()
-
-    def abandon(self) -> None:
-        """See ``engine.Call``."""
-        self._pending.abandon()
-
-    def __del__(self) -> None:
-        self._pending.abandon()
-
-
-class _Client:
-    """A client of GLIDE, kept open while a thread is inside of a call into it."""
-
-    def __init__(self, pointer: Any, address: int, push: PushHandler | None) -> None:
-        self.pointer = pointer
-        self.address = address
-        self.push = push
-        self.lock = threading.Lock()
-        self.users = 0
-        self.closing = False
-        self.calls: dict[int, _Pending] = {}
-        self.scopes: set[int] = set()
-
-
-    @contextmanager
-    def used(self, close: Callable[[_Client], None]) -> Iterator[None]:
-        with self.lock:
-            if self.closing:
-                _rest()
-                raise Closed("the client is closed")
-            self.users += 1
-        try:
-            yield
-        finally:
-            with self.lock:
-                self.users -= 1
-                last = self.closing and not self.users
-            if last:
-                close(self)
-
-
-class _Process:
-    """Everything that belongs to one process: left alone, not closed, in a forked child."""
-
-    def __init__(self) -> None:
-        self.loaded = library.current()
-        self.clients: dict[int, _Client] = {}
-        self.by_address: dict[int, _Client] = {}
-        self.scopes: dict[int, tuple[_Client, int]] = {}
-        self.calls: dict[int, _Pending] = {}
-        self.closing: queue.SimpleQueue[_Client | None] = queue.SimpleQueue()
-        self.closer: threading.Thread | None = None
-        self.lock = threading.Lock()
-
-    def ready(self) -> None:
-        """Note that the library runs threads from now on, and have one that closes clients."""
-        with self.lock:
-            if self.closer is None:
-                self.closer = threading.Thread(
-                    target=self._close_all, name="glide-redis closer", daemon=True
-                )
-                self.closer.start()
-
-    def _close_all(self) -> None:
-        # GLIDE waits for the threads of a client that it closes: no thread of the caller's does.
-        while (client := self.closing.get()) is not None:
-            self.by_address.pop(client.address, None)
-            self.loaded.lib.close_client(client.pointer)
-            for number in list(client.calls):
-                self.calls.pop(number, None)
-            client.calls.clear()
-
-    def shut_down(self) -> None:
-        """Close all clients, so that no thread of GLIDE calls back while the interpreter ends."""
-        for client in list(self.clients.values()):
-            with client.lock:
-                first, client.closing = not client.closing, True
-                idle = not client.users
-            if first and idle:
-                self.closing.put(client)
-        if self.closer is None:
-            return
-        self.closing.put(None)
-        deadline = time.monotonic() + _EXIT_SECONDS
-        self.closer.join(_EXIT_SECONDS)
-        while self.calls and time.monotonic() < deadline:
-            time.sleep(0.001)
-
-    def close(self, client: _Client) -> None:
-        with client.lock:
-            first, client.closing = not client.closing, True
-            idle = not client.users
-        if not first:
-            return
-        for scope in client.scopes:
-            self.scopes.pop(scope, None)
-        for pending in list(client.calls.values()):
-            pending.settle(Closed("the client was closed"))
-        if idle:
-            self.closing.put(client)
 
 
 class PortableEngine:
@@ -231,7 +31,7 @@ class PortableEngine:
     name: Final = "portable"
 
     def __init__(self) -> None:
-        self._process: _Process | None = None
+        self._process: Process | None = None
         self._numbers = itertools.count(1)
         self._handles = itertools.count(1)
         ffi = library.current().ffi
@@ -241,6 +41,7 @@ class PortableEngine:
         self._failed = ffi.callback("Failed")(self._on_failure)
         self._scope_succeeded = ffi.callback("Succeeded")(self._on_scope_success)
         self._pushed = ffi.callback("Pushed")(self._on_push)
+        self._replies = Reader(ffi)
         # Replies without parts live on the stack of the callback, which parses them.
         self._kind = ffi.new("ClientKind *", (0, self._succeeded, self._failed, True))
         self._sizes = ffi.typeof("size_t[]")
@@ -256,24 +57,24 @@ class PortableEngine:
     def open(self, request: bytes, push: PushHandler | None) -> int:
         """See ``engine.Engine``."""
         process = self._here()
-        process.ready()
-        ffi, lib = process.loaded.ffi, process.loaded.lib
+        process.begin()
+        ffi, lib = process.library.ffi, process.library.lib
         handler = self._null if push is None else self._pushed
 
-        def connect() -> _Client:
+        def connect() -> Client:
             opened = lib.create_client(request, len(request), self._kind, handler, ffi.NULL, 0)
             try:
                 if opened.conn_ptr == ffi.NULL:
-                    text = _decode(ffi.string(opened.connection_error_message))
+                    text = text_of(ffi.string(opened.connection_error_message))
                     raise library.opening_failure(opened.connection_error_type, text)
                 address = int(ffi.cast(self._integer, opened.conn_ptr))
-                client = _Client(opened.conn_ptr, address, push)
+                client = Client(opened.conn_ptr, address, push)
                 process.by_address[address] = client
                 return client
             finally:
                 lib.free_connection_response(opened)
 
-        client: _Client = _run(connect, process.close)
+        client: Client = run_apart(connect, process.close)
         handle = next(self._handles)
         process.clients[handle] = client
         return handle
@@ -294,9 +95,9 @@ class PortableEngine:
         process, found = self._client(client)
         data = _encode(args)
         blob, starts, lengths = self._pack(data)
-        lib = process.loaded.lib
+        lib = process.library.lib
         path = self._null if route is None else self._ffi.from_buffer(route)
-        with found.used(process.closing.put):
+        with process.use(found):
             number, pending = self._expect(process, found, fd)
             lib.command(
                 found.pointer,
@@ -333,7 +134,7 @@ class PortableEngine:
         process, found = self._client(client)
         encoded = [_encode(args) for args in commands]
         if not encoded:
-            pending = _Pending(None, fd)
+            pending = Pending(fd)
             pending.settle([])
             return PortableCall(pending)
         ffi = self._ffi
@@ -350,9 +151,9 @@ class PortableEngine:
         )
         pointers = ffi.new(self._command_pointers, [each + i for i in range(len(encoded))])
         whole = ffi.new(self._batch, (len(encoded), pointers, atomic))
-        with found.used(process.closing.put):
+        with process.use(found):
             number, pending = self._expect(process, found, fd)
-            process.loaded.lib.batch(found.pointer, number, whole, False, ffi.NULL, 0)
+            process.library.lib.batch(found.pointer, number, whole, False, ffi.NULL, 0)
         del blob
         return PortableCall(pending)
 
@@ -361,11 +162,11 @@ class PortableEngine:
     def acquire(self, client: int, request: bytes, timeout: float) -> int:
         """See ``engine.Engine``."""
         process, found = self._client(client)
-        ffi, lib = process.loaded.ffi, process.loaded.lib
+        ffi, lib = process.library.ffi, process.library.lib
         milliseconds = max(int(timeout * 1000), 1)
 
         def connect() -> int:
-            with found.used(process.closing.put):
+            with process.use(found):
                 outcome = lib.glide_scope_acquire_blocking(
                     found.address, request, len(request), False, 0, milliseconds
                 )
@@ -374,16 +175,16 @@ class PortableEngine:
                 try:
                     if outcome.failure != ffi.NULL:
                         kind = _FAILURES.get(outcome.failure.kind, Refused)
-                        raise kind(_decode(ffi.string(outcome.failure.text)))
+                        raise kind(text_of(ffi.string(outcome.failure.text)))
                     return int(outcome.reply.number)
                 finally:
                     lib.free_command_result(outcome)
 
         def give_back(scope: int) -> None:
-            with suppress(Closed), found.used(process.closing.put):
+            with suppress(Closed), process.use(found):
                 lib.glide_scope_release(scope, found.address)
 
-        scope: int = _run(connect, give_back, found)
+        scope: int = run_apart(connect, give_back, found)
         handle = next(self._handles)
         with found.lock:
             if found.closing:
@@ -406,13 +207,13 @@ class PortableEngine:
                 *((struct.pack("<I", len(arg)), arg) for arg in data[1:]),
             )
         )
-        with found.used(process.closing.put):
-            number, pending = self._expect(process, found, fd)
-            refused = process.loaded.lib.glide_scope_execute_async(
+        with process.use(found):
+            number, pending = self._expect(process, found, fd, of_scope=True)
+            refused = process.library.lib.glide_scope_execute_async(
                 native, payload, len(payload), number, self._scope_succeeded, self._failed
             )
         if refused:
-            self._take(number)
+            process.forget(number)
             raise Closed("the scope is gone") if refused == -1 else Refused("malformed command")
         return PortableCall(pending)
 
@@ -424,8 +225,8 @@ class PortableEngine:
             return
         found, native = entry
         found.scopes.discard(scope)
-        with suppress(Closed), found.used(process.closing.put):
-            process.loaded.lib.glide_scope_release(native, found.address)
+        with suppress(Closed), process.use(found):
+            process.library.lib.glide_scope_release(native, found.address)
 
     # Life
 
@@ -438,31 +239,25 @@ class PortableEngine:
         if self._process is not None:
             self._process.shut_down()
 
-    def _here(self) -> _Process:
+    def _here(self) -> Process:
         process = self._process
         if process is None:
-            process = self._process = _Process()
+            process = self._process = Process()
         return process
 
-    def _client(self, handle: int) -> tuple[_Process, _Client]:
+    def _client(self, handle: int) -> tuple[Process, Client]:
         process = self._here()
         try:
             return process, process.clients[handle]
         except KeyError:
             raise Closed("the client is closed, or belongs to the parent process") from None
 
-    def _expect(self, process: _Process, client: _Client, fd: int) -> tuple[int, _Pending]:
-        number = next(self._numbers)
-        pending = _Pending(client, fd)
-        client.calls[number] = process.calls[number] = pending
+    def _expect(
+        self, process: Process, client: Client, fd: int, of_scope: bool = False
+    ) -> tuple[int, Pending]:
+        number, pending = next(self._numbers), Pending(fd, of_scope)
+        process.expect(client, number, pending)
         return number, pending
-
-    def _take(self, number: int) -> _Pending | None:
-        process = self._process
-        pending = process.calls.pop(number, None) if process is not None else None
-        if pending is not None and pending.client is not None:
-            pending.client.calls.pop(number, None)
-        return pending
 
     def _pack(self, data: list[bytes]) -> tuple[bytes, list[int], list[int]]:
         """All arguments in one buffer, which must live as long as the addresses are used."""
@@ -472,30 +267,38 @@ class PortableEngine:
         starts = list(itertools.accumulate(lengths[:-1], initial=base)) if data else []
         return blob, starts, lengths
 
-    # Callbacks, in threads of GLIDE
+    # Callbacks, in threads of GLIDE. A call is struck out last: the end waits for that.
 
     def _on_success(self, number: int, reply: Any) -> None:
-        process, pending = self._process, self._take(number)
+        if (process := self._process) is None:
+            return
         try:
-            if pending is not None:
-                pending.settle(self._parse(reply))
+            if (pending := process.find(number)) is not None:
+                pending.settle(self._replies.read(reply))
         finally:
-            if process is not None and reply.arena != self._null:
-                process.loaded.lib.free_response_arena(reply.arena)
+            if reply.arena != self._null:
+                process.library.lib.free_response_arena(reply.arena)
+            process.forget(number)
 
     def _on_failure(self, number: int, text: Any, kind: int) -> None:
-        pending = self._take(number)
-        if pending is not None:
-            pending.settle(_FAILURES.get(kind, Refused)(_decode(self._ffi.string(text))))
+        if (process := self._process) is None:
+            return
+        if (pending := process.find(number)) is not None:
+            error = _FAILURES.get(kind, Refused)
+            pending.settle(error(text_of(self._ffi.string(text))))
+        process.forget(number)
 
     def _on_scope_success(self, number: int, reply: Any) -> None:
-        process, pending = self._process, self._take(number)
+        if (process := self._process) is None:
+            return
+        nil = reply == self._null
         try:
-            if pending is not None:
-                pending.settle(None if reply == self._null else self._parse(reply))
+            if (pending := process.find(number)) is not None:
+                pending.settle(None if nil else self._replies.read(reply))
         finally:
-            if process is not None and reply != self._null:
-                process.loaded.lib.free_command_response(self._ffi.cast("Reply *", reply))
+            if not nil:
+                process.library.lib.free_command_response(self._ffi.cast("Reply *", reply))
+            process.forget(number)
 
     def _on_push(
         self, address: int, kind: int, data: Any, n: int, channel: Any, m: int, pattern: Any, k: int
@@ -507,51 +310,6 @@ class PortableEngine:
         buffer = self._ffi.buffer
         of = None if pattern == self._null else bytes(buffer(pattern, k))
         client.push(kind, bytes(buffer(channel, m)), bytes(buffer(data, n)), of)
-
-    def _parse(self, reply: Any) -> Any:
-        try:
-            return self._value(reply, _DEPTH)
-        except NativeError as error:
-            return error
-
-    def _value(self, reply: Any, depth: int) -> Any:  # noqa: PLR0911
-        kind = reply.kind
-        match kind:
-            case 4:  # first: by far the most frequent
-                return bytes(self._ffi.buffer(reply.text, reply.text_len))
-            case 0:
-                return None
-            case 1:
-                return int(reply.number)
-            case 8:
-                return b"OK"
-            case 2:
-                return float(reply.real)
-            case 3:
-                return bool(reply.truth)
-            case 9:
-                return Refusal(_decode(self._ffi.buffer(reply.text, reply.text_len)[:]))
-        if not depth:
-            raise Refused(f"a reply is nested more than {_DEPTH} levels deep")
-        value, depth = self._value, depth - 1
-        match kind:
-            case 5:
-                items = reply.items
-                return [value(items[i], depth) for i in range(reply.items_len)]
-            case 6:
-                items = reply.items
-                return Pairs(
-                    (value(items[i].key, depth), value(items[i].value, depth))
-                    for i in range(reply.items_len)
-                )
-            case 7:
-                items = reply.members
-                return Members(value(items[i], depth) for i in range(reply.members_len))
-        raise Refused(f"a reply is of the unknown kind {kind}")
-
-
-def _decode(text: bytes) -> str:
-    return text.decode("utf-8", "replace")
 
 
 def _encode(args: Sequence[bytes | str]) -> list[bytes]:
@@ -570,42 +328,6 @@ def _encode(args: Sequence[bytes | str]) -> list[bytes]:
     return data
 
 
-def _run(
-    function: Callable[[], Any], dispose: Callable[[Any], None], client: _Client | None = None
-) -> Any:
-    """Run what blocks in a thread of its own, so that a signal can interrupt the wait for it.
-
-    So does closing the ``client``.
-    """
-    pending = _Pending(client, -1)
-    number = -id(pending)
-    if client is not None:
-        client.calls[number] = pending
-
-    def run() -> None:
-        try:
-            result = function()
-        except BaseException as error:
-            pending.settle(error)
-        else:
-            if not pending.settle(result):
-                dispose(result)
-        finally:
-            if client is not None:
-                client.calls.pop(number, None)
-
-    threading.Thread(target=run, name="glide-redis opener", daemon=True).start()
-    try:
-        return pending.wait(None)
-    except BaseException:
-        # A signal's exception may come when the result is there already.
-        with pending.lock:
-            result, pending.outcome = pending.outcome, None
-        if result is not None and not isinstance(result, BaseException):
-            dispose(result)
-        raise
-
-
 _engine: PortableEngine | None = None
 
 
@@ -618,16 +340,13 @@ def create() -> PortableEngine:
 
 
 def _forked() -> None:
-    global _epoch, _ending  # noqa: PLW0603
-    _epoch += 1
-    _ending = False
+    portable_calls.forked()
     if _engine is not None:
         _engine.forked()
 
 
 def _shut_down() -> None:
-    global _ending  # noqa: PLW0603
-    _ending = True
+    portable_calls.end()
     if _engine is not None:
         _engine.shut_down()
 

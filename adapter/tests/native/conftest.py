@@ -77,9 +77,9 @@ def program(engine_name: str, server: Any) -> Program:
     """
 
     def run(text: str, **environment: str) -> str:
+        source = PRELUDE + textwrap.dedent(text)
         done = subprocess.run(
-            [sys.executable, "-X", "faulthandler", "-c", PRELUDE + textwrap.dedent(text)]
-            + [engine_name, str(server.port)],
+            [sys.executable, "-X", "faulthandler", "-c", source, engine_name, str(server.port)],
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,

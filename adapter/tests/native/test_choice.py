@@ -18,7 +18,7 @@ def test_a_name_gives_that_engine_every_time(name: str) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ImportError, match="'fast'.*'accelerated' and 'portable'"):
+    with pytest.raises(ImportError, match=r"'fast'.*'accelerated' and 'portable'"):
         choose("fast")
 
 
