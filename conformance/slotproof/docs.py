@@ -16,6 +16,7 @@ import click
 from slotproof.cells.isolation import Isolation
 from slotproof.cli import group
 from slotproof.cli.common import INTERRUPTED
+from slotproof.clients import glide_redis
 from slotproof.errors import Exit, SlotproofError, UsageProblem
 from slotproof.inject.slotproof_stats import EXCLUDED
 from slotproof.judge import verdict
@@ -103,6 +104,38 @@ def licences() -> str:
     )
 
 
+def differences() -> str:
+    """The page for users of glide-redis: what of redis-py's suite does not pass through it."""
+    suites = library.load_all()
+    entries = [
+        (suites[name], entry)
+        for name, known in library.expectations(suites).items()
+        for entry in known
+        if entry.client == "glide-redis"
+    ]
+    parts = [
+        "What is different with glide-redis, in the words of the failures that are known: every test"
+        " of an upstream suite that passes with redis-py itself and not through glide-redis. The"
+        " gate fails when one more joins them, and when one of them passes.",
+        _table(
+            ("suite", "what differs", "where", "tests"),
+            (
+                (
+                    suite.title,
+                    f"[{entry.reason}]({entry.link})",
+                    ", ".join([str(entry.topology or "everywhere"), *sorted(entry.variants or ())]),
+                    str(len(entry.tests)),
+                )
+                for suite, entry in entries
+            ),
+        ),
+        "Options of redis-py's that GLIDE has nothing for raise `glide_redis.UnsupportedOption`,"
+        " which says what to do instead. The scripts in `adapter/repros` show with GLIDE alone what"
+        " no adapter could change.",
+    ]
+    return _page("What differs from redis-py", *parts)
+
+
 def server_page() -> str:
     """The page on servers: what ``--server`` selects, where it runs, its known faults."""
     specs = servers.load_all()
@@ -166,6 +199,10 @@ def cli_page() -> str:
                 ("`SLOTPROOF_CACHE`", "the cache; else below `XDG_CACHE_HOME` or `~/.cache`"),
                 ("`SLOTPROOF_FIXTURES`", "a folder of suites and servers instead of the built-in"),
                 (
+                    f"`{glide_redis.VARIABLE}`",
+                    "the folder of glide-redis's project; else `adapter/` of slotproof's checkout",
+                ),
+                (
                     "`SLOTPROOF_ISOLATION`",
                     "forces " + ", ".join(f"`{mode}`" for mode in Isolation),
                 ),
@@ -181,6 +218,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "touch.md": touch,
     "kinds.md": kinds.render_rules,
     "licences.md": licences,
+    "differences.md": differences,
     "servers.md": server_page,
     "cli.md": cli_page,
 }

@@ -24,6 +24,7 @@ from glide_redis.native.values import Lost, NativeError, Refusal
 # Kinds of GLIDE's push callback that carry a message.
 MESSAGE, PATTERN_MESSAGE, SHARDED_MESSAGE = 3, 4, 5
 _PULSE_SECONDS = 0.5
+_ATTENTION_SECONDS = 0.05
 _HUNG_SECONDS = 3.0
 
 
@@ -48,7 +49,10 @@ class Subscriber:
         self._wake = wake
         self._connection = Dedicated(options, 3, _to(self.messages, wake))
         self._opened = time.monotonic()
-        self._asked: tuple[Call, float] | None = None
+        self._beating = threading.Lock()
+        # The call, since when, and whose descriptor it signals: that must not be closed before.
+        self._asked: tuple[Call, float, object] | None = None
+        self._known_at = 0.0
         try:
             self._id = self._checked(self.submit((b"CLIENT", b"ID")).wait(seconds))
         except BaseException:
@@ -68,24 +72,46 @@ class Subscriber:
 
     def close(self) -> None:
         """Close the connection. Further calls do nothing."""
+        asked = self._asked
+        if asked is not None:
+            asked[0].abandon()
         self._connection.close()
 
-    def beat(self, now: float) -> bool:
+    def attend(self, fd: int = -1, owner: object = None) -> None:
+        """Make sure that the connection is alive, for somebody who waits for messages.
+
+        ``fd``: signalled when there is an answer, upon which this is to be called again; ``owner``
+        closes it when it is dropped.
+        """
+        now = time.monotonic()
+        if self._asked is not None or now - self._known_at > _ATTENTION_SECONDS:
+            self.beat(now, fd, owner)
+
+    def beat(self, now: float, fd: int = -1, owner: object = None) -> bool:
         """Ask for the connection's id, or look at the answer; False when it is over."""
+        if not self._beating.acquire(blocking=False):
+            return True  # Another thread does.
+        try:
+            return self._beat(now, fd, owner)
+        finally:
+            self._beating.release()
+
+    def _beat(self, now: float, fd: int, owner: object) -> bool:
         if self.lost or self._connection.closed:
             return False
         if now - self._opened > MAX_AGE_SECONDS:
             return self._lose()
         if self._asked is None:
             try:
-                self._asked = (self.submit((b"CLIENT", b"ID")), now)
+                self._asked = (self.submit((b"CLIENT", b"ID"), fd), now, owner)
             except NativeError:
                 return self._lose()
             return True
-        call, since = self._asked
+        call, since, _ = self._asked
         if not call.done():
             return True if now - since < _HUNG_SECONDS else self._lose()
         self._asked = None
+        self._known_at = now
         try:
             same = self._checked(call.wait(0)) == self._id
         except NativeError:

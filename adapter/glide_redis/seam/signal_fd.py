@@ -31,10 +31,12 @@ class Signal:
         with suppress(BlockingIOError):  # It is full, so it is readable.
             os.write(self.writing, _ONE)
 
-    def wait(self, seconds: float | None) -> None:
-        """Wait until it is set, or ``seconds`` pass."""
+    def wait(self, seconds: float | None, other: Signal | None = None) -> None:
+        """Wait until it or the ``other`` is set, or ``seconds`` pass."""
         poller = select.poll()
         poller.register(self.reading, select.POLLIN)
+        if other is not None:
+            poller.register(other.reading, select.POLLIN)
         poller.poll(None if seconds is None else max(0, seconds) * 1000)
 
     def clear(self) -> None:

@@ -63,6 +63,7 @@ class WireSocket:
         self._out: deque[bytes] = deque()
         self._taken = 0  # bytes of the first of them
         self._signal: Signal | None = None
+        self._heartbeat: Signal | None = None
         self._timeout: float | None = None
         self._broken = False
         self._closed = False
@@ -129,6 +130,7 @@ class WireSocket:
             self._signal = Signal()
             if self._call is not None:
                 _announce(self._call, self._signal)
+        self._attend()
         if self._out or self._gone_while_idle():
             self._signal.set()
         return self._signal.reading
@@ -311,6 +313,7 @@ class WireSocket:
             elif self._timeout == 0:
                 if self._gone_while_idle():
                     return False
+                self._attend()
                 raise BlockingIOError(errno.EWOULDBLOCK, "Resource temporarily unavailable")
             else:
                 self._wait(deadline)
@@ -323,8 +326,9 @@ class WireSocket:
         signal = self._signal
         if signal is not None:
             signal.clear()
+            self._attend(self._heartbeat)
             if not self._something():
-                signal.wait(left)
+                signal.wait(left, self._heartbeat)
         elif self._call is not None:
             try:
                 self._settle(left)
@@ -333,6 +337,13 @@ class WireSocket:
         else:
             # Nobody asked for anything, so nothing can come: as on a socket, wait all the same.
             time.sleep(0.05 if left is None else min(left, 0.05))
+
+    def _attend(self, heartbeat: Signal | None = None) -> None:
+        """See whether a subscription that is waited for is alive."""
+        if heartbeat is not None:
+            heartbeat.clear()
+        if self._subscription is not None and self._call is None:
+            self._subscription.attend(heartbeat)
 
     def _something(self) -> bool:
         """True when there is, or could be, something to receive."""
@@ -385,6 +396,7 @@ class WireSocket:
     def _subscribe(self) -> None:
         """Go over from the link to a connection that takes messages, as the same user."""
         self._signal = self._signal or Signal()
+        self._heartbeat = Signal()
         self._subscription = Subscription(self._own_options(), self._session, self._signal.set)
         self._close_link()
 

@@ -9,6 +9,7 @@ from glide_redis.native.request import Options
 from glide_redis.native.subscriber import MESSAGE, PATTERN_MESSAGE, Message, Subscriber
 from glide_redis.native.values import NativeError, Pairs, Refusal, Value, is_array
 from glide_redis.seam.session import Session
+from glide_redis.seam.signal_fd import Signal
 from glide_redis.seam.transaction import Command, Plan, written
 from glide_redis.wire.encode import encode, encode_push
 
@@ -64,6 +65,10 @@ class Subscription:
     def waiting(self) -> bool:
         """True when ``take`` would bring something, or the connection is gone."""
         return bool(self._subscriber.messages) or self._subscriber.lost
+
+    def attend(self, answered: Signal | None) -> None:
+        """Make sure that the connection is alive; ``answered`` is set when there is an answer."""
+        self._subscriber.attend(-1 if answered is None else answered.writing, answered)
 
     def close(self) -> None:
         """Close the connection."""

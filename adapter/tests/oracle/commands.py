@@ -165,8 +165,8 @@ LISTS = [
     call("lmove", list_, list_, st.sampled_from(["LEFT", "RIGHT"])),
     call("rpoplpush", list_, list_),
     call("lmpop", st.just(2), list_, list_, direction=st.just("LEFT"), count=SMALL),
-    call("blpop", some(list_), timeout=st.just(0.001)),
-    call("brpop", some(list_), timeout=st.just(0.001)),
+    call("blpop", some(list_), st.just(0.001)),
+    call("brpop", some(list_), st.just(0.001)),
     call("sort", list_, alpha=st.just(True), desc=FLAG),
     call("sort", list_, start=SMALL, num=SMALL),
 ]
@@ -215,7 +215,7 @@ SORTED_SETS = [
     call("zpopmin", zset, count=SMALL),
     call("zpopmax", zset, count=SMALL),
     call("zmpop", st.just(2), st.lists(zset, min_size=2, max_size=2), min=st.just(True)),
-    call("bzpopmin", some(zset), timeout=st.just(0.001)),
+    call("bzpopmin", some(zset), st.just(0.001)),
     call("zunion", some(zset), withscores=FLAG),
     call("zinter", st.lists(zset, min_size=2, max_size=2), withscores=FLAG),
     call("zdiff", st.lists(zset, min_size=2, max_size=2), withscores=FLAG),
@@ -224,7 +224,7 @@ SORTED_SETS = [
     call("zremrangebyrank", zset, INDEX, INDEX),
     call("zremrangebyscore", zset, BOUND, BOUND),
     call("zremrangebylex", zset, LEX, LEX),
-    call("zrandmember", zset, count=st.just(99), withscores=FLAG),
+    call("zrandmember", zset, st.just(99), withscores=FLAG),
     call("zscan", zset, count=st.just(999)),
 ]
 HASHES = [
@@ -242,12 +242,12 @@ HASHES = [
     call("hvals", hash_),
     call("hlen", hash_),
     call("hstrlen", hash_, FIELD),
-    call("hrandfield", hash_, count=st.just(99), withvalues=FLAG),
+    call("hrandfield", hash_, st.just(99), withvalues=FLAG),
     call("hscan", hash_, count=st.just(999), no_values=FLAG),
 ]
 STREAMS = [
-    call("xadd", stream, pairs(FIELD, VALUE), id=ID),
-    call("xadd", stream, pairs(FIELD, VALUE), id=ID, maxlen=SMALL, approximate=FLAG),
+    call("xadd", stream, pairs(FIELD, VALUE), ID),
+    call("xadd", stream, pairs(FIELD, VALUE), ID, maxlen=SMALL, approximate=FLAG),
     call("xlen", stream),
     call("xrange", stream, count=SMALL),
     call("xrevrange", stream),
@@ -321,7 +321,7 @@ OTHERS = [
     call("echo", VALUE),
     call("publish", _ANY_KEY, VALUE),
 ]
-NAMES = """
+_NAMES = """
 APPEND BITCOUNT BITFIELD BITOP BITPOS COPY DECR DECRBY DEL DUMP ECHO EVAL EVALSHA EXISTS EXPIREAT
 EXPIRETIME GEOADD GEODIST GEOHASH GEOPOS GEOSEARCH GET GETBIT GETDEL GETEX GETRANGE GETSET HDEL
 HEXISTS HGET HGETALL HINCRBY HINCRBYFLOAT HKEYS HLEN HMGET HMSET HSCAN HSET HSETNX HSTRLEN HVALS
@@ -333,10 +333,10 @@ SUNIONSTORE TOUCH TYPE UNLINK XACK XADD XDEL XGROUP XLEN XRANGE XREAD XREADGROUP
 ZADD ZCARD ZCOUNT ZDIFF ZINCRBY ZINTER ZINTERCARD ZLEXCOUNT ZMPOP ZMSCORE ZPOPMAX ZPOPMIN ZRANGE
 ZRANGEBYLEX ZRANGEBYSCORE ZRANK ZREM ZREMRANGEBYLEX ZREMRANGEBYRANK ZREMRANGEBYSCORE ZREVRANGE
 ZREVRANK ZSCAN ZSCORE ZUNION ZUNIONSTORE NOSUCHCOMMAND get lpush hgetall
-""".split()
+"""
 ANYTHING = st.builds(
     lambda name, args: Step("execute_command", (name, *args)),
-    st.sampled_from(NAMES),
+    st.sampled_from(_NAMES.split()),
     st.lists(st.one_of(_ANY_KEY, VALUE, SMALL), max_size=4),
 )
 """Commands with any arguments, most of which are wrong."""
