@@ -61,7 +61,7 @@ class Redis(upstream.Redis):
             fast = single.ready(self, options)
             if fast is not None:
                 try:
-                    return single.execute(fast, self.response_callbacks, args, options)
+                    return single.attended(fast, self.response_callbacks, args, options)
                 except Fallback:
                     pass
         return super().execute_command(*args, **options)

@@ -81,7 +81,8 @@ class RedisCluster(upstream.RedisCluster):
 
     def node_callbacks(self) -> Any:
         """Return the response callbacks of the nodes' clients, which are alike."""
-        node = self.get_default_node()
+        # A client that was closed has no default node any more.
+        node = self.get_default_node() or next(iter(self.get_nodes()))
         return node.redis_connection.response_callbacks
 
 

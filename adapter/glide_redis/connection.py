@@ -62,6 +62,9 @@ class ConnectionPool(upstream.ConnectionPool):
     # What its clients share for commands that need no connection of their own: see ``fast.single``.
     fast: Any = None
 
+    # How many attributes it and its client had when nothing was replaced: see ``fast.clustered``.
+    seen: Any = None
+
     def __init__(self, connection_class: Any = Connection, *args: Any, **kwargs: Any) -> None:
         super().__init__(on_glide(connection_class), *args, **kwargs)
 

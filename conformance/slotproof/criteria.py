@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, TypeVar
 
+from slotproof.bench.statistics import paired
 from slotproof.data import fixtures_dir
 from slotproof.errors import UsageProblem
 from slotproof.judge.matrix import Matrix, Ratio
@@ -47,7 +48,11 @@ class Proved:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Figures of the benchmarks, summed up over cases; see the head of ``criteria.toml``."""
+    """Figures of the benchmarks, summed up over cases; see the head of ``criteria.toml``.
+
+    ``each``: a parameter and the values that it must have had, each at least once. ``rounds``: how
+    many of each case must have been taken before it can be said that the criterion holds.
+    """
 
     measure: str
     client: str
@@ -55,6 +60,8 @@ class Figures:
     over: str
     against: tuple[str, Parameters] | None = None
     beside: tuple[Parameters, ...] = ()
+    each: tuple[str, tuple[str, ...]] | None = None
+    rounds: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +184,10 @@ def _formula(table: Parameters) -> Proved | Figures:
         other = _get(table, "against", dict)
         against = (_get(other, "client", str), _get(other, "where", dict))
     beside = _get(table, "beside", list) if "beside" in table else []
+    each = None
+    if "each" in table:
+        ((parameter, values),) = _get(table, "each", dict).items() or [("", [])]
+        each = (parameter, tuple(_get({parameter: v}, parameter, str) for v in values))
     return Figures(
         measure=_get(table, "measure", str),
         client=client,
@@ -184,6 +195,8 @@ def _formula(table: Parameters) -> Proved | Figures:
         over=_get(table, "over", str, OVER),
         against=against,
         beside=tuple(_get({"beside": where}, "beside", dict) for where in beside),
+        each=each,
+        rounds=_get(table, "rounds", int) if "rounds" in table else 1,
     )
 
 
@@ -194,6 +207,10 @@ def caveats(run: Run) -> tuple[str, ...]:
         found.append("the run is incomplete")
     if run.header.get("profile") != "full":
         found.append(f"the {run.header.get('profile')} profile is a sample")
+    argv = run.header.get("argv")
+    words = argv if isinstance(argv, list | tuple) else ()
+    if any(str(word).partition("=")[0] == "--variant" for word in words):
+        found.append("only some variants of the suites were run")
     shard = run.header.get("shard")
     if isinstance(shard, tuple):
         found.append(f"this is shard {shard[0]} of {shard[1]}")
@@ -227,8 +244,7 @@ def _evaluate(
         if isinstance(formula, Proved):
             value, detail = _proved(formula, matrix)
         else:
-            value, detail = _figures(formula, benches)
-            caveats = ()
+            value, detail, caveats = _figures(formula, benches)
     except _NotMeasured as error:
         return Measured(criterion, None, None, str(error))
     held = COMPARATORS[criterion.comparator](value, criterion.bar)
@@ -276,25 +292,53 @@ def _proved_row(formula: Proved, matrix: Matrix, row: str) -> Ratio:
 Case = frozenset[tuple[str, object]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Measurements:
+    """The figures of one case: by round where they were taken in rounds, else all together."""
+
+    values: tuple[float, ...]
+    rounds: Mapping[int, float]
+
+    @classmethod
+    def of(cls, benches: Sequence[Bench]) -> _Measurements:
+        rounds = {b.round: b.value for b in benches if b.round is not None}
+        return cls(tuple(b.value for b in benches), rounds if len(rounds) == len(benches) else {})
+
+
 def _cases(
     benches: Sequence[Bench], measure: str, client: str, where: Parameters
-) -> dict[Case, float]:
-    """Median per case; a case is what the parameters say beyond ``where``."""
-    found: dict[Case, list[float]] = defaultdict(list)
+) -> dict[Case, _Measurements]:
+    """The figures of each case; a case is what the parameters say beyond ``where``."""
+    found: dict[Case, list[Bench]] = defaultdict(list)
     for bench in benches:
         fits = all(bench.parameters.get(key) == value for key, value in where.items())
         if (bench.measure, bench.client) == (measure, client) and fits:
             rest = ((k, v) for k, v in bench.parameters.items() if k not in where)
-            found[frozenset(rest)].append(bench.value)
-    return {case: median(values) for case, values in found.items()}
+            found[frozenset(rest)].append(bench)
+    return {case: _Measurements.of(members) for case, members in found.items()}
 
 
 def _words(parameters: Iterable[tuple[str, object]]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in sorted(parameters))
+    known = dict(parameters)
+    # A scenario's name says what the other parameters spell out.
+    shown = {"scenario": known["scenario"]} if "scenario" in known else known
+    return ", ".join(f"{key} {value}" for key, value in sorted(shown.items()))
 
 
-def _figures(formula: Figures, benches: Sequence[Bench]) -> tuple[float, str]:
-    cases = _compared(formula, benches, formula.where, formula.against)
+def _figures(formula: Figures, benches: Sequence[Bench]) -> tuple[float, str, tuple[str, ...]]:
+    found = _compared(formula, benches, formula.where, formula.against)
+    if formula.each:
+        parameter, wanted = formula.each
+        there = {value for case in found for key, value in case if key == parameter}
+        missing = [value for value in wanted if value not in there]
+        if missing:
+            raise _NotMeasured(
+                f"no figure for {formula.measure} of {formula.client}"
+                f" ({parameter} {', '.join(missing)})"
+            )
+    fewest = min(count for _, count in found.values())
+    caveats = (f"{fewest} of at least {formula.rounds} rounds",) if fewest < formula.rounds else ()
+    cases = {case: one for case, (one, _) in found.items()}
     value = OVER[formula.over](cases.values())
     parts = []
     worst = next((case for case, one in cases.items() if one == value), frozenset())
@@ -302,14 +346,24 @@ def _figures(formula: Figures, benches: Sequence[Bench]) -> tuple[float, str]:
         which = f": {_words(worst)}" if formula.over != "sum" and worst else ""
         parts.append(f"{formula.over} over {len(cases)} cases{which}")
     for where in formula.beside:
-        against = (formula.against[0], where) if formula.against else None
         name = _words((k, v) for k, v in where.items() if formula.where.get(k) != v)
-        try:
-            beside = OVER[formula.over](_compared(formula, benches, where, against).values())
-            parts.append(f"{name}: {beside:.3g}")
-        except _NotMeasured:
-            parts.append(f"{name}: not measured")
-    return value, "; ".join(parts)
+        parts.append(f"{name}: {_beside(formula, benches, where)}")
+    return value, "; ".join(parts), caveats
+
+
+def _beside(formula: Figures, benches: Sequence[Bench], where: Parameters) -> str:
+    """A selection that is reported only: its ratio, or both figures where there is none."""
+    against = formula.against and (formula.against[0], {**formula.against[1], **where})
+    try:
+        found = _compared(formula, benches, where, against)
+        return f"{OVER[formula.over](one for one, _ in found.values()):.3g}"
+    except _NotMeasured:
+        sides = [_cases(benches, formula.measure, formula.client, where)]
+        sides += [_cases(benches, formula.measure, *against)] if against else []
+        if not all(sides):
+            return "not measured"
+        values = [OVER[formula.over](median(m.values) for m in side.values()) for side in sides]
+        return " against ".join(f"{value:.3g}" for value in values)
 
 
 def _compared(
@@ -317,18 +371,31 @@ def _compared(
     benches: Sequence[Bench],
     where: Parameters,
     against: tuple[str, Parameters] | None,
-) -> dict[Case, float]:
+) -> dict[Case, tuple[float, int]]:
+    """Each case's value and how many figures, or pairs of figures, it is the median of."""
     cases = _cases(benches, formula.measure, formula.client, where)
     name = f"{formula.measure} of {formula.client} ({_words(where.items())})"
     if not cases:
         raise _NotMeasured(f"no figure for {name}")
     if against is None:
-        return cases
+        return {case: (median(m.values), len(m.values)) for case, m in cases.items()}
     others = _cases(benches, formula.measure, *against)
-    missing = [case for case in cases if not others.get(case)]
+    ratios = {case: _ratio(m, others.get(case)) for case, m in cases.items()}
+    missing = [case for case, ratio in ratios.items() if ratio is None]
     if missing:
         raise _NotMeasured(
             f"no {against[0]} figure ({_words(against[1].items())}) to compare with"
             + (f" for {_words(missing[0])}" if missing[0] else "")
         )
-    return {case: value / others[case] for case, value in cases.items()}
+    return {case: ratio for case, ratio in ratios.items() if ratio is not None}
+
+
+def _ratio(one: _Measurements, other: _Measurements | None) -> tuple[float, int] | None:
+    """Pair by pair where both were taken in rounds, else of the medians."""
+    if other is None:
+        return None
+    if one.rounds and other.rounds:
+        ratios = paired(one.rounds, other.rounds)
+        return (median(ratios), len(ratios)) if ratios else None
+    below = median(other.values)
+    return (median(one.values) / below, len(one.values)) if below else None

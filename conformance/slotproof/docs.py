@@ -114,9 +114,9 @@ def differences() -> str:
         if entry.client == "glide-redis"
     ]
     parts = [
-        "What is different with glide-redis, in the words of the failures that are known: every test"
-        " of an upstream suite that passes with redis-py itself and not through glide-redis. The"
-        " gate fails when one more joins them, and when one of them passes.",
+        "What is different with glide-redis, in the words of the failures that are known: every"
+        " test of an upstream suite that passes with redis-py itself and not through glide-redis."
+        " The gate fails when one more joins them, and when one of them passes.",
         _table(
             ("suite", "what differs", "where", "tests"),
             (

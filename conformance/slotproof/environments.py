@@ -1,28 +1,27 @@
 """Cached virtual environments made from hashed locks, and the locks themselves, both by uv.
 
-An environment is filed under a digest of everything it depends on: the texts of its locks and
-the interpreter. It is made once, under a lock between processes, and counts only once its
-``.ready`` marker is there, so that an interrupted creation leaves nothing that anybody would use.
+An environment is filed under a digest of everything it depends on: the texts of its locks, the
+wheels of local projects and the interpreter. It is made once, under a lock between processes, and
+counts only once its ``.ready`` marker is there, so that an interrupted creation leaves nothing that
+anybody would use.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slotproof.errors import EnvironmentProblem, UsageProblem
-from slotproof.fetch import cache
+from slotproof.errors import UsageProblem
+from slotproof.fetch import cache, project, uv
+from slotproof.fetch.project import BuiltProject
 
-_TIMEOUT_SECONDS = 900
 # Enters every digest: raise it when environments of an older slotproof must not be used any more.
 _FORMAT = "1"
 _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*([^\s;\\]+)([^\\#]*)", re.M)
@@ -30,31 +29,45 @@ _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*==\s*([^\s;\\
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A ready environment: its interpreter, and the digest of what it was made from."""
+    """A ready environment: its interpreter, and the digest of what it was made from.
+
+    ``projects``: name, version and content of each local project in it, for people.
+    """
 
     python: Path
     digest: str
+    projects: tuple[str, ...] = ()
 
 
-def environment(requirements: Sequence[str], *, label: str) -> Environment:
+def environment(
+    requirements: Sequence[str],
+    *,
+    label: str,
+    projects: Sequence[Path] = (),
+    build_lock: str = "",
+) -> Environment:
     """Return the environment that holds exactly ``requirements``, made when it is not cached.
 
     ``requirements``: texts of hashed requirement files (a suite's lock, a client's lock), merged.
     ``label``: names the environment in messages. It is made for this process's Python version.
+    ``projects``: folders of projects on this disk, built as they are now and installed beside the
+    locks, which must pin all that they need; ``build_lock``: text of a hashed lock of what their
+    build back ends need, "" to take these unpinned.
 
     Raises UsageProblem when two locks pin one project differently or a line lacks a pin, and
     EnvironmentProblem when it cannot be made: a hash that differs, a lock that is not complete, no
-    network, no such version, a full disk.
+    network, no such version, a full disk, a project that cannot be built.
     """
     _check_pins(requirements, label)
-    digest = _digest(requirements)
+    built = tuple(project.build(folder, build_lock=build_lock) for folder in projects)
+    digest = _digest(requirements, built)
     folder = cache.ensure_dir(cache.cache_dir() / "environments") / digest
     if not _ready(folder):
         with cache.locked(f"environment-{digest}") as lock:
             if not _ready(folder):
                 _sweep(folder.parent, spare=folder)
-                _create(folder, requirements, label, lock)
-    return Environment(folder / "bin" / "python", digest)
+                _create(folder, requirements, built, label, lock)
+    return Environment(folder / "bin" / "python", digest, tuple(str(b) for b in built))
 
 
 def compile_lock(requirements_in: Sequence[str], *, without: Sequence[str] = ()) -> str:
@@ -71,17 +84,17 @@ def compile_lock(requirements_in: Sequence[str], *, without: Sequence[str] = ())
     with cache.staging() as stage:
         source = stage / "requirements.in"
         _write(source, "\n".join(requirements_in) + "\n")
-        pip = _pip_settings()
+        pip = uv.pip_settings()
         # Extra indexes and find-links often hold the wheels of one platform only, which would make
         # a lock for that platform only: they are asked when the main index does not have all.
         main = {name: pip[name] for name in pip if name not in {"extra-index-url", "find-links"}}
-        for settings in (pip,) if _no_index(pip) else (main, pip):
-            arguments = [*command, *_no_index(pip), str(source)]
-            done = _uv(arguments, stage, uv_settings(settings, os.environ))
+        for settings in (pip,) if uv.no_index(pip) else (main, pip):
+            arguments = [*command, *uv.no_index(pip), str(source)]
+            done = uv.run(arguments, stage, uv.uv_settings(settings, os.environ))
             if done.returncode == 0:
                 break
         else:
-            raise _explain("compiling a lock", done.stderr, usage=True)
+            raise uv.explain("compiling a lock", done.stderr, usage=True)
     if "://" in done.stdout:
         raise UsageProblem(
             "compiling a lock",
@@ -128,9 +141,9 @@ def _check_pins(requirements: Sequence[str], label: str) -> None:
                 )
 
 
-def _digest(requirements: Sequence[str]) -> str:
+def _digest(requirements: Sequence[str], built: Sequence[BuiltProject]) -> str:
     python = [sys.version, sys.base_prefix, sysconfig.get_platform()]
-    parts = [_FORMAT, *python, *sorted(requirements)]
+    parts = [_FORMAT, *python, *sorted(requirements), *sorted(b.digest for b in built)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -148,26 +161,36 @@ def _sweep(root: Path, *, spare: Path) -> None:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _create(folder: Path, requirements: Sequence[str], label: str, lock: int) -> None:
+def _create(
+    folder: Path,
+    requirements: Sequence[str],
+    built: Sequence[BuiltProject],
+    label: str,
+    lock: int,
+) -> None:
     # Built in place: the scripts of an environment hold its path. uv inherits the lock: should
     # this process be killed, nobody builds in the folder before uv has left it.
     shutil.rmtree(folder, ignore_errors=True)
+    python = f"--python={folder / 'bin' / 'python'}"
     try:
         with cache.staging() as stage:
-            command = ["pip", "install", "--require-hashes", "--strict"]
-            command += ["--python", str(folder / "bin" / "python")]
+            locked = ["pip", "install", "--require-hashes", "--strict", python]
             for number, text in enumerate(requirements):
                 path = stage / f"lock-{number}.txt"
                 _write(path, text)
-                command += ["-r", str(path)]
-            tried = f"making the environment for {label}"
-            pip = _pip_settings()
-            command += _no_index(pip)
-            settings = uv_settings(pip, os.environ)
-            for step in (["venv", "--python", sys.executable, str(folder)], command):
-                done = _uv(step, stage, settings, keep_open=lock)
+                locked += ["-r", str(path)]
+            pip = uv.pip_settings()
+            steps = [["venv", "--python", sys.executable, str(folder)], locked]
+            if built:
+                # uv refuses what has no hash beside what has one: two steps, then a look at both.
+                beside = ["pip", "install", "--no-deps", python, *(str(b.wheel) for b in built)]
+                steps += [beside, ["pip", "check", python]]
+            settings = uv.uv_settings(pip, os.environ)
+            for step in steps:
+                offline = uv.no_index(pip) if step[1] == "install" else []
+                done = uv.run([*step, *offline], stage, settings, keep_open=lock)
                 if done.returncode != 0:
-                    raise _explain(tried, done.stderr)
+                    raise uv.explain(f"making the environment for {label}", done.stderr)
         _write(folder / ".ready", f"{label}\n")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -179,121 +202,3 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text)
     except OSError as error:
         raise cache.disk_problem(f"writing {path.name}", error) from error
-
-
-def _uv(
-    arguments: Sequence[str],
-    folder: Path,
-    settings: Mapping[str, str],
-    *,
-    keep_open: int | None = None,
-) -> subprocess.CompletedProcess[str]:
-    """Run uv in ``folder``, where no project's settings lie."""
-    try:
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "uv", "--quiet", "--no-progress", *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            env={**settings, "NO_COLOR": "1"},
-            cwd=folder,
-            pass_fds=() if keep_open is None else (keep_open,),
-            timeout=_TIMEOUT_SECONDS,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EnvironmentProblem(
-            f"running uv {arguments[0]}",
-            f"no end after {_TIMEOUT_SECONDS} s",
-            "check the network and the index configuration (`pip config list`), then try again",
-        ) from error
-    except OSError as error:
-        raise cache.disk_problem("running uv", error) from error
-
-
-def _pip_settings() -> Mapping[str, str]:
-    """The user's pip settings by plain name; environment over section over global."""
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "pip", "config", "list"],
-        check=False,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        stdin=subprocess.DEVNULL,
-        # A pip that is told to be quiet would list nothing.
-        env=os.environ | {"PIP_QUIET": "0"},
-    )
-    ranked: dict[str, tuple[int, str]] = {}
-    for line in done.stdout.splitlines() if done.returncode == 0 else ():
-        key, _, quoted = line.partition("=")
-        section, _, name = key.rpartition(".")
-        rank = {"global": 0, "install": 1, ":env:": 2}.get(section)
-        if rank is not None and ranked.get(name, (-1, ""))[0] < rank:
-            ranked[name] = (rank, str(ast.literal_eval(quoted)))
-    return {name: value for name, (_, value) in ranked.items()}
-
-
-def _no_index(pip: Mapping[str, str]) -> list[str]:
-    # uv has no environment variable for this one.
-    return ["--no-index"] if pip.get("no-index", "").lower() in {"1", "true", "yes", "on"} else []
-
-
-def _absolute(link: str) -> str:
-    # uv runs in another folder than the user.
-    return link if "://" in link else str(Path(link).expanduser().absolute())
-
-
-def uv_settings(pip: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return ``environ`` for a uv that looks where pip with the settings ``pip`` would look.
-
-    What the user set for uv itself stays. ``pip``: names as in pip's configuration files.
-    """
-    result = {name: value for name, value in environ.items() if name != "VIRTUAL_ENV"}
-    wanted = {
-        "UV_DEFAULT_INDEX": pip.get("index-url"),
-        "UV_INDEX": " ".join(pip.get("extra-index-url", "").split()),
-        "UV_FIND_LINKS": ",".join(map(_absolute, pip.get("find-links", "").split())),
-        "UV_INSECURE_HOST": " ".join(pip.get("trusted-host", "").split()),
-        "UV_HTTP_TIMEOUT": pip.get("default-timeout") or pip.get("timeout"),
-        "SSL_CERT_FILE": pip.get("cert"),
-        "ALL_PROXY": pip.get("proxy"),
-        # pip takes the best version over all of its indexes; the hashes guard the install.
-        "UV_INDEX_STRATEGY": "unsafe-best-match",
-        "UV_PYTHON_DOWNLOADS": "never",
-    }
-    for name, value in wanted.items():
-        if value:
-            result.setdefault(name, value)
-    return result
-
-
-def _explain(tried: str, output: str, *, usage: bool = False) -> EnvironmentProblem | UsageProblem:
-    """Turn uv's output into one of the few things that go wrong."""
-    lines = [re.sub(r"^\W+", "", line) for line in output.splitlines()]
-    lines = [line for line in lines if line and not line.startswith("warning")]
-    found = "; ".join(lines[:4])[:600] or "uv said nothing"
-    if usage and re.search(r"No solution found|Couldn't parse|Failed to parse", output):
-        return UsageProblem(tried, found, "change the requirements so that one version fits all")
-    for pattern, next_step in _NEXT_STEPS:
-        if re.search(pattern, output):
-            return EnvironmentProblem(tried, found, next_step)
-    return EnvironmentProblem(
-        tried, found, "check the index settings (`pip config list`) and the lock"
-    )
-
-
-_NEXT_STEPS = (
-    ("No module named uv", "install uv for this Python (`pip install uv`)"),
-    ("No space left|Disk quota", "free some space, or set SLOTPROOF_CACHE to another disk"),
-    ("Hash mismatch", "do not use this package; check the lock against the package index"),
-    (
-        "--require-hashes|no trusted hash",
-        "the lock is not complete; make it anew with `slotproof lock`",
-    ),
-    (
-        "[Ff]ailed to fetch|error sending request|[Cc]onnect|dns error|timed out",
-        "connect to the network, or set pip's index-url or proxy (`pip config list`)",
-    ),
-    ("No solution found|no version", "check the lock's versions against the package index"),
-)

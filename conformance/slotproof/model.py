@@ -48,23 +48,35 @@ class Role(StrEnum):
     REPLICA = "replica"
 
 
+DEFAULT_VARIANT = "default"
+"""The variant of a suite that runs it as its manifest says, with nothing added."""
+
+
 @dataclass(frozen=True, slots=True)
 class CellId:
-    """Names a cell: one suite through one client on one topology of one server."""
+    """Names a cell: one suite, in one variant, through one client on one topology of one server.
+
+    As text ``suite/client/topology/server``, with ``/variant`` behind it unless that is the
+    default one.
+    """
 
     suite: str
     client: str
     topology: Topology
     server: str
+    variant: str = DEFAULT_VARIANT
 
     def __str__(self) -> str:
-        return f"{self.suite}/{self.client}/{self.topology}/{self.server}"
+        name = f"{self.suite}/{self.client}/{self.topology}/{self.server}"
+        return name if self.variant == DEFAULT_VARIANT else f"{name}/{self.variant}"
 
     @classmethod
     def parse(cls, text: str) -> CellId:
         """Inverse of ``str``. Raises ValueError on anything else."""
-        suite, client, topology, server = text.split("/")
-        return cls(suite, client, Topology(topology), server)
+        suite, client, topology, server, *variant = text.split("/")
+        if len(variant) > 1 or variant in ([""], [DEFAULT_VARIANT]):
+            raise ValueError(f"{text!r} is no suite/client/topology/server[/variant]")
+        return cls(suite, client, Topology(topology), server, *variant)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,34 +116,75 @@ def test_a_suite_that_touches_no_server_proves_nothing() -> None:
     assert "proves anything" in one("realtime", matrix("Socket.IO", 0, 0)).why
 
 
-def throughput(client: str, value: float, threads: int, **more: str) -> Bench:
-    return Bench(
-        "throughput", client, value, "1/s", {"topology": "cluster", "threads": threads, **more}
-    )
+SCENARIOS = ("get-10B", "get-1KiB", "get-100KiB", "set-10B", "set-1KiB", "set-100KiB")
+SCENARIOS += tuple(f"threads-{c}-{s}" for c in ("get", "set") for s in ("10B", "1KiB"))
+SCENARIOS += tuple(f"pipeline-{s}" for s in ("10B", "1KiB", "100KiB"))
 
 
-def test_throughput_is_the_slowest_case_of_medians() -> None:
-    figures = [throughput("glide-redis", v, 1) for v in (80, 95, 5000)]
-    figures += [throughput("redis-py", 100, 1, parser="hiredis")]
-    figures += [throughput("redis-py", 10, 1, parser="python")]
-    figures += [throughput("glide-redis", 300, 8), throughput("redis-py", 100, 8, parser="hiredis")]
+def throughput(
+    client: str, value: float, scenario: str = "get-10B", number: int | None = None, **more: str
+) -> Bench:
+    case = {"topology": "cluster", "scenario": scenario, **more}
+    return Bench("throughput", client, value, "commands/s", case, number)
+
+
+def rounds(ratio: float, scenario: str, count: int = 9) -> list[Bench]:
+    """Rounds on a machine that gets slower and slower, with the same ratio in each."""
+    found = []
+    for number in range(1, count + 1):
+        control = 900 / number
+        found.append(throughput("glide-redis", ratio * control, scenario, number))
+        found.append(throughput("redis-py", control, scenario, number, parser="hiredis"))
+        found.append(throughput("redis-py", 1, scenario, number, parser="python"))
+    return found
+
+
+def test_throughput_is_the_slowest_case_of_ratios_taken_round_by_round() -> None:
+    figures = [b for s in SCENARIOS for b in rounds(0.95 if s == "set-1KiB" else 3, s)]
     measured = one("throughput", NOTHING, *figures)
     assert measured.value == pytest.approx(0.95)
-    assert measured.held is True
-    assert measured.detail == "min over 2 cases: threads 1"
-    assert measured.shown == "0.95 \u00d7"
+    assert (measured.held, measured.shown) == (True, "0.95 \u00d7")
+    assert measured.detail == "min over 13 cases: scenario set-1KiB"
+
+
+def test_a_round_that_only_one_of_them_has_is_no_pair() -> None:
+    figures = [b for s in SCENARIOS for b in rounds(1, s)]
+    figures += [throughput("glide-redis", 1e-9, "get-10B", n) for n in range(10, 40)]
+    assert one("throughput", NOTHING, *figures).value == pytest.approx(1)
+
+
+def test_throughput_with_too_few_rounds_is_undecided_unless_missed() -> None:
+    few = [b for s in SCENARIOS for b in rounds(2, s, count=8)]
+    measured = one("throughput", NOTHING, *few)
+    assert (measured.verdict, measured.why) == ("undecided", "8 of at least 9 rounds")
+    missed = [b for s in SCENARIOS for b in rounds(0.5, s, count=1)]
+    assert one("throughput", NOTHING, *missed).verdict == "missed"
+
+
+def test_throughput_of_some_scenarios_is_not_that_of_all() -> None:
+    figures = [b for s in SCENARIOS[:-1] for b in rounds(2, s)]
+    measured = one("throughput", NOTHING, *figures)
+    assert measured.verdict == "not measured"
+    assert "scenario pipeline-100KiB" in measured.why
+
+
+def test_figures_without_rounds_are_compared_by_their_medians() -> None:
+    figures = [b for s in SCENARIOS[1:] for b in rounds(2, s)]
+    figures += [throughput("glide-redis", v) for v in (80, 95, 5000)]
+    figures += [throughput("redis-py", 100, parser="hiredis")]
+    assert one("throughput", NOTHING, *figures).value == pytest.approx(0.95)
 
 
 def test_a_case_without_its_counterpart_leaves_throughput_unmeasured() -> None:
     measured = one(
         "throughput",
         NOTHING,
-        throughput("glide-redis", 100, 1),
-        throughput("glide-redis", 100, 8),
-        throughput("redis-py", 100, 1, parser="hiredis"),
+        throughput("glide-redis", 100, "get-10B"),
+        throughput("glide-redis", 100, "set-10B"),
+        throughput("redis-py", 100, "get-10B", parser="hiredis"),
     )
     assert "no redis-py figure" in measured.why
-    assert measured.why.endswith("for threads 8")
+    assert measured.why.endswith("for scenario set-10B")
 
 
 @pytest.mark.parametrize(
@@ -160,40 +201,62 @@ def test_a_case_without_its_counterpart_leaves_throughput_unmeasured() -> None:
 def test_figures_over_cases(name: str, values: tuple[float, ...], held: bool) -> None:
     formula = next(c for c in ALL if c.id == name).formula
     assert isinstance(formula, Figures)
+    parameter, wanted = formula.each or ("case", ("any",))
     benches = [
-        Bench(formula.measure, "glide-redis", v, "", {"topology": "cluster", "case": n})
+        Bench(formula.measure, "glide-redis", v, "", {**formula.where, "n": n, parameter: needed})
         for n, v in enumerate(values)
+        for needed in wanted
+        for _ in range(formula.rounds)
     ]
     assert one(name, NOTHING, *benches).held is held
 
 
 def test_failover_at_its_bar_is_missed() -> None:
-    bench = Bench("failover-gap", "glide-redis", 1.0, "s", {"topology": "cluster"})
+    formula = next(c for c in ALL if c.id == "failover").formula
+    assert isinstance(formula, Figures)
+    bench = Bench("failover-gap", "glide-redis", 1.0, "s", formula.where)
     assert one("failover", NOTHING, bench).held is False
 
 
 def test_memory_compares_the_two_topologies_of_one_client() -> None:
     benches = [
-        Bench("memory", "glide-redis", 1.5, "MB", {"topology": "cluster"}),
-        Bench("memory", "glide-redis", 1.0, "MB", {"topology": "standalone"}),
+        Bench("memory", "glide-redis", value, "bytes", {"topology": topology}, number)
+        for number in (1, 2, 3)
+        for topology, value in (("cluster", 1.5), ("standalone", 1.0))
     ]
     measured = one("memory", NOTHING, *benches)
     assert (measured.value, measured.held) == (1.5, False)
 
 
+def connections(client: str, state: str, value: float) -> Bench:
+    parser = {"parser": "hiredis"} if client == "redis-py" else {}
+    case = {"topology": "cluster", "state": state, **parser}
+    return Bench("connections", client, value, "connections", case, 1)
+
+
 def test_idle_connections_are_reported_and_do_not_count() -> None:
-    benches = [
-        Bench("connections", client, value, "", {"topology": "cluster", "state": state})
-        for client, state, value in [
-            ("glide-redis", "16 threads", 12),
-            ("redis-py", "16 threads", 48),
-            ("glide-redis", "idle", 12),
-            ("redis-py", "idle", 3),
-        ]
-    ]
-    measured = one("connections", NOTHING, *benches)
+    measured = one(
+        "connections",
+        NOTHING,
+        connections("glide-redis", "16 threads", 12),
+        connections("redis-py", "16 threads", 48),
+        connections("glide-redis", "idle", 12),
+        connections("redis-py", "idle", 3),
+    )
     assert (measured.value, measured.held) == (0.25, True)
     assert measured.detail == "state 1 thread: not measured; state idle: 4"
+
+
+def test_where_the_control_has_none_both_numbers_are_reported() -> None:
+    measured = one(
+        "connections",
+        NOTHING,
+        connections("glide-redis", "16 threads", 12),
+        connections("redis-py", "16 threads", 48),
+        connections("glide-redis", "idle", 12),
+        connections("redis-py", "idle", 0),
+    )
+    assert measured.detail.endswith("state idle: 12 against 0")
 
 
 def test_caveats_of_a_run() -> None:
@@ -205,6 +268,9 @@ def test_caveats_of_a_run() -> None:
         "the quick profile is a sample",
         "this is shard 2 of 3",
     )
+    for words in (("--variant", "resp2"), ("--variant=resp2",)):
+        run = Run({"profile": "full", "argv": ("run", *words)}, (), (), ())
+        assert criteria.caveats(run) == ("only some variants of the suites were run",)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +283,7 @@ def test_caveats_of_a_run() -> None:
         ('topology = "cluster"', 'topology = "ring"', "criterion core: key 'topology'"),
         ('id = "queues"', 'id = "core"', "is there twice"),
         ('over = "max"', 'over = "mean"', "criterion memory: key 'over'"),
-        ('title = "redis', "title = redis", "line 14"),
+        ('title = "redis', "title = redis", "line 16"),
     ],
 )
 def test_a_bad_file_is_named_with_criterion_and_key(

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from slotproof.environments import compile_lock, environment, pins, uv_settings
+from slotproof.environments import compile_lock, environment, pins
 from slotproof.errors import EnvironmentProblem, UsageProblem
 from slotproof.fetch import cache
+from slotproof.fetch.uv import uv_settings
 
 
 def wheel(folder: Path, name: str, version: str, needs: str = "") -> str:
@@ -159,6 +160,61 @@ def test_an_environment_whose_interpreter_is_gone_is_made_again(index: Path) -> 
     made.python.symlink_to("/nowhere/python")
     assert environment([lock], label="x") == made
     assert version_in(made.python, "demo") == "1.0"
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    """A local project without any build requirement: its back end lies in its own folder."""
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        '[project]\nname = "adapter"\nversion = "1.0"\n'
+    )
+    (folder / "adapter.py").write_text("version = 'first'\n")
+    (folder / "backend.py").write_text(
+        "import pathlib, zipfile\n"
+        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
+        "    name = 'adapter-1.0-py3-none-any.whl'\n"
+        "    needs = pathlib.Path('needs').read_text() if pathlib.Path('needs').exists() else ''\n"
+        "    with zipfile.ZipFile(pathlib.Path(folder) / name, 'w') as wheel:\n"
+        "        wheel.write('adapter.py')\n"
+        "        info = 'adapter-1.0.dist-info/'\n"
+        "        head = 'Metadata-Version: 2.1\\nName: adapter\\nVersion: 1.0\\n'\n"
+        "        wheel.writestr(info + 'METADATA', head + needs)\n"
+        "        wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\n'\n"
+        "                       'Tag: py3-none-any\\n')\n"
+        "        wheel.writestr(info + 'RECORD', '')\n"
+        "    return name\n"
+    )
+    return folder
+
+
+def test_a_local_project_beside_the_locks(index: Path, adapter: Path) -> None:
+    lock = wheel(index, "demo", "1.0")
+    made = environment([lock], label="x", projects=[adapter])
+    assert version_in(made.python, "demo") == "1.0"
+    assert version_in(made.python, "adapter") == "first"
+    assert made.projects[0].startswith("adapter 1.0 (content ")
+    assert environment([lock], label="x", projects=[adapter]) == made
+    (adapter / "adapter.py").write_text("version = 'second'\n")
+    changed = environment([lock], label="x", projects=[adapter])
+    assert changed.digest != made.digest
+    assert version_in(changed.python, "adapter") == "second"
+    assert version_in(made.python, "adapter") == "first"
+    assert environment([lock], label="x").digest not in {made.digest, changed.digest}
+
+
+@pytest.mark.parametrize(("pinned", "found"), [("2.0", "demo"), (None, "demo")])
+def test_a_local_project_needs_what_the_lock_does_not_pin(
+    index: Path, adapter: Path, pinned: str | None, found: str
+) -> None:
+    locks = [wheel(index, "demo", pinned)] if pinned else [wheel(index, "other", "1.0")]
+    (adapter / "needs").write_text("Requires-Dist: demo==1.0\n")
+    with pytest.raises(EnvironmentProblem, match=found) as caught:
+        environment(locks, label="the adapter", projects=[adapter])
+    assert "adapter" in caught.value.found
+    assert folders() == []
 
 
 def script(lock: Path) -> list[str]:

@@ -20,7 +20,7 @@ from glide_redis.fast.guard import plain
 from glide_redis.fast.path import FastPath
 from glide_redis.fast.recovery import Recovery
 from glide_redis.fast.single import GUARDED as NODE_GUARDED
-from glide_redis.fast.single import POOLS, UNUSABLE, options_of
+from glide_redis.fast.single import POOL_GUARDED, POOLS, UNUSABLE, options_of
 from glide_redis.fast.watchdog import WATCHDOG, Inflight
 from glide_redis.native.multiplexer import Multiplexer
 from glide_redis.native.request import Options, ReadFrom
@@ -57,25 +57,25 @@ def ready(client: Any, command_options: Mapping[str, Any]) -> FastPath | None:
     return client.fast or None
 
 
-_sizes: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
-
-
 def _as_it_was(single: Any) -> bool:
-    """True for a node's client in which nothing was replaced.
+    """True for a node's client in which, and in whose pool, nothing was replaced.
 
-    This is asked for every node before every command: a look at how many attributes it has spares
-    looking at each of them.
+    This is asked for every node before every command: a look at how many attributes they have
+    spares looking at each of them.
     """
     if single is None:
         return True
     if single.connection is not None:
         return False
-    size = len(single.__dict__)
-    if _sizes.get(single) == size:
+    pool = single.connection_pool
+    attributes = pool.__dict__
+    sizes = len(single.__dict__), len(attributes), id(single)
+    if attributes.get("seen") == sizes:
         return True
-    if not plain(single, NODE_GUARDED) or type(single.connection_pool) not in POOLS:
+    if not plain(single, NODE_GUARDED) or type(pool) not in POOLS or not plain(pool, POOL_GUARDED):
         return False
-    _sizes[single] = size
+    pool.seen = None
+    pool.seen = len(single.__dict__), len(attributes), id(single)
     return True
 
 
@@ -107,7 +107,8 @@ def execute(
             recovery.begin(recovery.node_of(args))
             raise
         finally:
-            del inflight.commands[thread]
+            # A signal handler or a finalizer may have sent another one meanwhile.
+            inflight.commands.pop(thread, None)
 
 
 def options_for(client: Any, pool: Any) -> Options:

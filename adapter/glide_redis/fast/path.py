@@ -29,6 +29,7 @@ class FastPath:
         timeout: float | None,
     ) -> None:
         self.multiplexer = multiplexer
+        self.awaited: Any = None  # What the watchdog knows of a client of one server.
         self.timeout = timeout
         self._encode: Callable[[Any], bytes] = encoder.encode
         self._utf8 = encoder.encoding.lower().replace("_", "-") in {"utf-8", "utf8"} and (

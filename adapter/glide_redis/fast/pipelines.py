@@ -63,7 +63,8 @@ class Pipeline(redis.client.Pipeline):
         atomic = bool(wanted or self.explicit_transaction)
         commands = [args for args, _ in self.command_stack]
         try:
-            values = sent(fast, commands, atomic)
+            with fast.awaited.under_way(commands[0]):
+                values = sent(fast, commands, atomic)
         except Refused as error:
             if atomic:
                 # One was refused before EXEC, so none was executed: redis-py's own way finds it.

@@ -11,10 +11,11 @@ SMISMEMBER SRANDMEMBER STRLEN SUBSTR TOUCH TTL TYPE XLEN ZCARD ZCOUNT ZLEXCOUNT 
 ZSCORE EVAL_RO EVALSHA_RO
 """
 _SETTING = """
-DEL EXPIREAT HDEL HMSET HSET LSET PERSIST PEXPIREAT PFADD PSETEX SADD SETBIT SETEX SETRANGE SREM
-UNLINK XACK XDEL ZREM ZREMRANGEBYLEX ZREMRANGEBYSCORE EXPIRE PEXPIRE
+DEL HDEL HMSET HSET LSET PERSIST PFADD PSETEX SADD SETBIT SETEX SETRANGE SREM UNLINK XACK XDEL ZREM
+ZREMRANGEBYLEX ZREMRANGEBYSCORE
 """
 _REPEATABLE = frozenset(f"{_READS} {_SETTING}".split())
+_CONDITIONAL = frozenset({"SET", "ZADD", "EXPIRE", "EXPIREAT", "PEXPIRE", "PEXPIREAT"})
 _CONDITIONS = frozenset({"NX", "XX", "GET", "IFEQ", "GT", "LT", "INCR", "CH"})
 
 
@@ -27,6 +28,10 @@ def repeatable(args: Sequence[object]) -> bool:
     name = args[0]
     if name in _REPEATABLE:
         return True
-    if name in {"SET", "ZADD"}:
-        return not any(isinstance(arg, str) and arg in _CONDITIONS for arg in args[2:])
-    return False
+    return name in _CONDITIONAL and not any(map(_is_condition, args[2:]))
+
+
+def _is_condition(arg: object) -> bool:
+    if isinstance(arg, bytes):
+        return arg.upper().decode("latin-1") in _CONDITIONS
+    return isinstance(arg, str) and arg.upper() in _CONDITIONS

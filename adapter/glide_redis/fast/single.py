@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from _thread import get_ident
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import Any
 
 import redis.client
@@ -16,6 +18,7 @@ from glide_redis.fast import guard
 from glide_redis.fast.failures import Fallback, failed
 from glide_redis.fast.guard import plain
 from glide_redis.fast.path import FastPath, called_back
+from glide_redis.fast.watchdog import WATCHDOG, Awaited
 from glide_redis.native.multiplexer import Multiplexer
 from glide_redis.native.request import Options
 from glide_redis.native.values import NativeError
@@ -72,6 +75,25 @@ def execute(
     return called_back(callbacks, args, command_options, reply)
 
 
+def attended(
+    fast: FastPath,
+    callbacks: Mapping[str, Any],
+    args: Sequence[Any],
+    command_options: Mapping[str, Any],
+) -> Any:
+    """Execute a command under the eyes of the watchdog. Raises as ``execute`` does."""
+    with_others: dict[int, Any] = fast.awaited.commands
+    thread = get_ident()
+    if WATCHDOG.parked:
+        WATCHDOG.unpark()
+    with_others[thread] = (monotonic(), args)
+    try:
+        return execute(fast, callbacks, args, command_options)
+    finally:
+        # A signal handler or a finalizer may have sent another one meanwhile.
+        with_others.pop(thread, None)
+
+
 def _made(pool: Any) -> FastPath | bool:
     kwargs = pool.connection_kwargs
     if pool.connection_class not in _CONNECTIONS or kwargs.get("redis_connect_func") is not None:
@@ -79,12 +101,15 @@ def _made(pool: Any) -> FastPath | bool:
     if recorder._get_or_create_collector() is not None:
         return False
     sample = pool.connection_class(**kwargs)
-    return FastPath(
+    made = FastPath(
         Multiplexer(lambda: options_of(pool)),
         sample.encoder,
         3 if check_protocol_version(kwargs.get("protocol"), 3) else 2,
         sample.socket_timeout,
     )
+    made.awaited = Awaited(made.multiplexer)
+    WATCHDOG.watch(made.awaited)
+    return made
 
 
 def options_of(pool: Any) -> Options:
@@ -118,4 +143,4 @@ def _overridden(kind: type) -> bool:
     return known
 
 
-__all__ = ["Fallback", "execute", "of", "options_of", "ready"]
+__all__ = ["Fallback", "attended", "execute", "of", "options_of", "ready"]

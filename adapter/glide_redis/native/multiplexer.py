@@ -18,7 +18,7 @@ from glide_redis.native import links
 from glide_redis.native.engine import Call, Engine, engine
 from glide_redis.native.library import generation
 from glide_redis.native.request import Options
-from glide_redis.native.values import Closed, NativeError, Unopened, Value
+from glide_redis.native.values import Closed, NativeError, TimedOut, Unopened, Value
 
 # The caller's wait bounds a command. GLIDE goes on trying for as long.
 _NO_TIMEOUT_MS = 2**31 - 1
@@ -85,6 +85,16 @@ class Multiplexer:
         finally:
             if before is not None:
                 before()
+
+    def refused(self) -> bool:
+        """True when the server that commands wait for refuses connections."""
+        try:
+            _knock(self.options())
+        except TimedOut:
+            return False
+        except NativeError:
+            return True
+        return False
 
     def options(self) -> Options:
         """Return what clients are opened with at this moment. Raises Unopened."""

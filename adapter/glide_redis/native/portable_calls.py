@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import Any, Final
 
 from glide_redis.native.values import Closed, TimedOut, Value
 
+_SLICE_S: Final = 0.025
 _ONE: Final = (1).to_bytes(8, sys.byteorder)
 
 # One more in each forked child: what was made in another epoch belongs to another process.
@@ -82,9 +85,8 @@ class Pending:
         """See ``engine.Call``."""
         if self.inherited():
             raise Closed("the call was made by the process that this one was forked from")
-        limit = -1 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
         try:
-            came = self._ready.acquire(timeout=limit)
+            came = self._sleep(timeout)
         except BaseException:
             self.abandon()
             raise
@@ -98,6 +100,17 @@ class Pending:
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
+
+    def _sleep(self, timeout: float | None) -> bool:
+        if threading.current_thread() is not threading.main_thread():
+            limit = -1 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX)
+            return self._ready.acquire(timeout=limit)
+        # Python misses a signal that comes just before the sleep.
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        came = self._ready.acquire(blocking=False)
+        while not came and (left := until - time.monotonic()) > 0:
+            came = self._ready.acquire(timeout=min(left, _SLICE_S))
+        return came
 
 
 class PortableCall:

@@ -169,6 +169,12 @@ def introduction(args: Command) -> Command | None:
     return [name] if name in {b"AUTH", b"SELECT"} else None
 
 
+def unfinished(upcoming: deque[Command]) -> bool:
+    """True for the beginning of a transaction whose end has not come yet."""
+    first, last = upcoming[0], upcoming[-1]
+    return bool(first and last) and first[0].upper() == b"MULTI" and last[0].upper() != b"EXEC"
+
+
 def blocks(args: Command) -> bool:
     """True for a command that may wait for what other clients do."""
     name = args[0].upper() if args else b""

@@ -22,7 +22,7 @@ from glide_redis.native.library import generation
 from glide_redis.native.request import Options
 from glide_redis.native.values import Closed, Lost, NativeError, Refused, TimedOut
 from glide_redis.seam.monitoring import Monitoring
-from glide_redis.seam.session import Identity, Session, blocks, introduction
+from glide_redis.seam.session import Identity, Session, blocks, introduction, unfinished
 from glide_redis.seam.signal_fd import Signal
 from glide_redis.seam.subscription import COMMANDS as SUBSCRIBING
 from glide_redis.seam.subscription import Subscription
@@ -130,6 +130,7 @@ class WireSocket:
             self._signal = Signal()
             if self._call is not None:
                 _announce(self._call, self._signal)
+        self._pump(awaited=True)
         self._attend()
         if self._out or self._gone_while_idle():
             self._signal.set()
@@ -197,9 +198,15 @@ class WireSocket:
                 link.submit(args).wait(self._connect_timeout)
         return link
 
-    def _pump(self) -> None:
-        """Send the next command when none is under way."""
+    def _pump(self, *, awaited: bool = False) -> None:
+        """Send the next command when none is under way.
+
+        A transaction that comes in several pieces is held back until it is whole, or until its
+        reply is ``awaited``.
+        """
         while self._call is None and self._pending and not self._broken:
+            if not awaited and unfinished(self._pending):
+                return
             args = self._pending.popleft()
             try:
                 self._plan = self._start(args)
@@ -304,7 +311,9 @@ class WireSocket:
         """Wait until there is something to receive; False when the connection is gone."""
         deadline = None if self._timeout is None else time.monotonic() + self._timeout
         while not self._out:
-            if self._call is not None and self._call.done():
+            if self._call is None and self._pending:
+                self._pump(awaited=True)
+            elif self._call is not None and self._call.done():
                 self._settle(0)
             elif self._take_pushed():
                 break

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from glide_redis.native.values import Lost, Pairs, Refusal, Refused
-from glide_redis.seam.session import Session, blocks, introduction
+from glide_redis.seam.session import Session, blocks, introduction, unfinished
 from glide_redis.seam.transaction import Bundle
 
 OK = b"OK"
@@ -221,6 +221,43 @@ def test_a_lost_connection_ends_the_plan_of_a_watch() -> None:
 def test_introductions(line: str, kind: str | None) -> None:
     found = introduction([word.encode() for word in line.split()])
     assert found == (None if kind is None else [word.encode() for word in kind.split()])
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["MULTI"], True),
+        (["MULTI", "SET k v"], True),
+        (["multi", "SET k v", "exec"], False),
+        (["GET k"], False),
+        (["GET k", "MULTI"], False),
+    ],
+)
+def test_transactions_that_have_not_come_as_a_whole(lines: list[str], expected: bool) -> None:
+    assert unfinished(words(*lines)) is expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "XREAD STREAMS block 0",
+        "XREADGROUP GROUP block c STREAMS s >",
+        "XREADGROUP GROUP g block BLOCK 0 STREAMS s >",
+    ],
+)
+def test_names_that_glide_takes_for_options(line: str) -> None:
+    steps, _ = run(Session(), line, [None])
+    assert steps == [Bundle([[word.encode() for word in line.split()]], 2)]
+
+
+@pytest.mark.parametrize("line", ["XREAD BLOCK 5 STREAMS block 0", "XREAD STREAMS s 0"])
+def test_options_that_glide_takes_for_what_they_are(line: str) -> None:
+    assert run(Session(), line, None)[0] == [[word.encode() for word in line.split()]]
+
+
+def test_names_of_commands_that_glide_cannot_read() -> None:
+    plan = Session().plan([b"\xff", b"k"], deque())
+    assert plan.send(None) == Bundle([[b"\xff", b"k"]], 2)
 
 
 @pytest.mark.parametrize(

@@ -363,6 +363,33 @@ def test_many_commands_whose_replies_nobody_waits_for_yet(wire: Any) -> None:
     assert wire.read(len(expected)) == expected
 
 
+def test_a_transaction_sent_in_pieces(wire: Any, control: redis.Redis) -> None:
+    """redis-py packs long pipelines into several pieces."""
+    for watched in (False, True):
+        control.set("k", 1)
+        if watched:
+            wire.ask("WATCH", "k")
+        for words in (["MULTI"], ["INCR", "k"], ["GET", "k"], ["EXEC"], ["ECHO", "after"]):
+            wire.send(*words)
+        expected = (
+            b"$2\r\nOK\r\n$6\r\nQUEUED\r\n$6\r\nQUEUED\r\n*2\r\n:2\r\n$1\r\n2\r\n$5\r\nafter\r\n"
+        )
+        assert wire.read(len(expected)) == expected
+
+
+def test_a_transaction_whose_replies_are_awaited_one_by_one(wire: Any) -> None:
+    assert wire.ask("MULTI") == b"$2\r\nOK\r\n"
+    wire.send("INCR", "k")
+    assert poll(wire, PATIENCE)
+    assert wire.socket.recv(100) == b"$6\r\nQUEUED\r\n"
+    assert wire.ask("LPUSH", "k").startswith(b"-ERR wrong number of arguments")
+    assert wire.ask("EXEC").startswith(b"-EXECABORT")
+    wire.send("MULTI")
+    assert poll(wire, PATIENCE)
+    assert wire.socket.recv(100) == b"$2\r\nOK\r\n"
+    assert wire.ask("DISCARD") == b"$2\r\nOK\r\n"
+
+
 def test_what_is_no_request_is_refused(wire: Any) -> None:
     with pytest.raises(ValueError, match="not a request"):
         wire.socket.sendall(b"GET key\r\n")

@@ -14,6 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from slotproof.cells import strays
+
 Event = dict[str, Any]
 
 POLL_SECONDS = 0.05
@@ -39,9 +41,11 @@ class Session:
 
     ``current``: the test that has started and not finished. ``collected``: the ids asked for that
     were found; ``missing``: those that were not. ``collect_errors``: path to message.
+    ``cell``: what all of its descendants have in their environment (``strays.VARIABLE``), or "".
     """
 
     process: subprocess.Popen[bytes]
+    cell: str
     events: Path
     output: Path
     timeout: float
@@ -78,7 +82,8 @@ class Session:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return cls(process, events, output, timeout, _last=time.monotonic())
+        cell = env.get(strays.VARIABLE, "")
+        return cls(process, cell, events, output, timeout, _last=time.monotonic())
 
     def follow(self, servers_lost: Callable[[], bool]) -> Iterator[Event | Ended]:
         """Yield every event as it comes, then one ``Ended``; the process is gone by then.
@@ -114,13 +119,17 @@ class Session:
             self._signal(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(STEP_SECONDS)
-        # Children that outlived pytest stay in its group: they must not touch the next round.
         self.kill()
 
     def kill(self) -> None:
-        """End pytest and its children at once: whoever waits for this cell will not wait long."""
+        """End pytest and its children at once: whoever waits for this cell will not wait long.
+
+        What outlived pytest must not touch the next round, in whatever process group it is.
+        """
         self._signal(signal.SIGKILL)
         self.process.wait()
+        if self.cell:
+            strays.end(self.cell)
 
     def tail(self) -> str:
         """The end of what pytest printed."""

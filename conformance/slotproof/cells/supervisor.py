@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from slotproof.cells import strays
 from slotproof.cells.ledger import RETRIED, Ledger
 from slotproof.cells.plan import CellPlan
 from slotproof.cells.servers import CellServers
@@ -213,6 +214,9 @@ class Supervisor:
             ),
             encoding="utf-8",
         )
+        # Some plugins need pytest's cache; nothing in it may be of an earlier session.
+        cache = self.work / "pytest-cache"
+        shutil.rmtree(cache, ignore_errors=True)
         files = plan.files
         if ids is not None:
             needed = {test.partition("::")[0] for test in ids}
@@ -222,7 +226,7 @@ class Supervisor:
                 plan.python,
                 "-m",
                 "pytest",
-                *("-p", "slotproof_recorder", "-p", "no:cacheprovider"),
+                *("-p", "slotproof_recorder", "-o", f"cache_dir={cache}"),
                 "--continue-on-collection-errors",
                 *(_fill(arg, words) for arg in plan.pytest_args),
                 *files,
@@ -250,7 +254,7 @@ class Supervisor:
             "PYTHONPATH": os.pathsep.join(folders),
             "PYTHONHASHSEED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "SLOTPROOF_CELL": str(cell),
+            strays.VARIABLE: str(cell),
         }
         return env
 

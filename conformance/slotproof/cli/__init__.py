@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from slotproof import __version__
+from slotproof.cli.bench import bench
+from slotproof.cli.chaos import chaos
 from slotproof.cli.common import INTERRUPTED
 from slotproof.cli.doctor import doctor
 from slotproof.cli.gate import gate
@@ -57,7 +59,7 @@ def group() -> None:
     """
 
 
-for command in (run, report, gate, up, list_, lock, doctor):
+for command in (run, report, gate, bench, chaos, up, list_, lock, doctor):
     group.add_command(command)
 
 

@@ -17,7 +17,7 @@ from slotproof.cli.common import console
 from slotproof.clients import plugin
 from slotproof.data import fixtures_dir
 from slotproof.errors import Exit, SlotproofError
-from slotproof.fetch import cache
+from slotproof.fetch import cache, project
 from slotproof.model import Topology
 from slotproof.servers import canary, docker, embedded, spec
 from slotproof.suites import library
@@ -57,6 +57,7 @@ def _checks() -> Iterator[Check]:
     yield from _guarded("data files", lambda: f"data files in {fixtures_dir()}")
     yield from _guarded("suites", lambda: f"suites: {', '.join(library.load_all()) or 'none'}")
     yield from _guarded("clients", lambda: f"clients: {', '.join(plugin.load_all())}")
+    yield from _projects()
     yield from _guarded("cache", lambda: f"cache in {cache.cache_dir()}")
     free = shutil.disk_usage(Path.home()).free
     yield Check(free > _LOW_DISK, f"{free >> 30} GiB free for the cache")
@@ -72,6 +73,25 @@ def _checks() -> Iterator[Check]:
     reason = docker.available()
     yield Check(None if reason else True, f"containers: {reason or 'an engine answers'}")
     yield from _guarded("server", _server)
+
+
+def _projects() -> Iterator[Check]:
+    """Clients that are built from folders; without one of them only its columns are missing."""
+    try:
+        clients = plugin.load_all().values()
+    except SlotproofError:
+        # Said above already.
+        return
+    for client in clients:
+        if client.missing:
+            why = f"{client.missing.found}; {client.missing.next_step}"
+            yield Check(None, f"{client.name} is left out: {why}")
+        for folder in client.projects:
+            try:
+                built = project.build(folder, build_lock=client.build_lock)
+                yield Check(True, f"{built} builds from {folder}")
+            except SlotproofError as error:
+                yield Check(None, f"{client.name} is left out: {error.found}; {error.next_step}")
 
 
 def _server() -> str:

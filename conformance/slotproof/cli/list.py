@@ -28,14 +28,16 @@ def list_(what: str | None) -> None:
                 out.print(Text(f"{suite.name} {test.kind} {test.id}"), soft_wrap=True)
         return
     if what in {None, "suites"}:
-        table = Table("suite", "row", "version", "tests", "kinds", "licence", box=None)
+        table = Table("suite", "row", "version", "tests", "kinds", "variants", "licence", box=None)
         for suite in library.load_all().values():
             lock = suite.collected_lock
             tests = collected.read(lock) if lock.exists() else ()
             kinds = Counter(t.kind for t in tests)
             words = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()) or "not locked yet"
             table.add_row(
-                suite.name, suite.row, suite.version, str(len(tests)), words, suite.licence
+                *(suite.name, suite.row, suite.version, str(len(tests)), words),
+                ", ".join(suite.variants),
+                suite.licence,
             )
         out.print(table)
     if what in {None, "clients"}:

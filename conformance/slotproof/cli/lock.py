@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,8 +14,8 @@ from slotproof import names
 from slotproof.cli.common import console, terminable
 from slotproof.clients import plugin
 from slotproof.environments import compile_lock
-from slotproof.errors import EnvironmentProblem, Exit
-from slotproof.model import LockedTest, Outcome, Topology
+from slotproof.errors import EnvironmentProblem, Exit, UsageProblem
+from slotproof.model import CellId, LockedTest, Outcome, Topology
 from slotproof.results.reader import read
 from slotproof.runner.collect import collect
 from slotproof.runner.prepare import prepare
@@ -43,9 +44,10 @@ UNKNOWN_SECONDS = 0.05
 def lock(suite: tuple[str, ...], requirements: bool, durations: Path | None, check: bool) -> int:
     """Lock the ids and kinds of SUITEs' tests (default: all suites).
 
-    Ids are collected by pytest itself, through the control, on both topologies; kinds come from the
-    classifier. What was added, what vanished and what changed its kind is shown: a reclassified
-    test needs a commit of its own with the reason.
+    Ids are collected by pytest itself, through the control, on both topologies, and must be the
+    same in all variants of a suite; kinds come from the classifier. What was added, what vanished
+    and what changed its kind is shown: a reclassified test needs a commit of its own with the
+    reason.
     """
     out = console()
     all_suites = library.load_all()
@@ -73,7 +75,12 @@ def _lock(suite: Suite, measured: Mapping[str, float], out: Console, *, check: b
     where: dict[str, set[Topology]] = {}
     for topology in suite.topologies:
         out.print(Text(f"{suite.name}: collecting on {topology}"))
-        for test in collect(suite, client, topology, server.name, prepared):
+        cell = CellId(suite.name, client.name, topology, server.name)
+        ids = collect(suite, client, cell, prepared)
+        for variant in suite.variants:
+            other = replace(cell, variant=variant)
+            _same(other, ids, collect(suite, client, other, prepared) if other != cell else ids)
+        for test in ids:
             where.setdefault(test, set()).add(topology)
     classified = kinds.classify(prepared.trees[suite.name], where)
     path = suite.collected_lock
@@ -91,6 +98,16 @@ def _lock(suite: Suite, measured: Mapping[str, float], out: Console, *, check: b
     if not check:
         collected.write(path, tests, suite_version=suite.version)
     return changed
+
+
+def _same(cell: CellId, ids: Sequence[str], there: Sequence[str]) -> None:
+    """Refuse a variant with tests of its own: its columns would have another denominator."""
+    if different := sorted(set(ids) ^ set(there)):
+        raise UsageProblem(
+            f"collecting {cell.suite} on {cell.topology} in the variant {cell.variant}",
+            f"{len(different)} ids differ from the default variant's, such as {different[0]!r}",
+            "make it a suite of its own, or change the variant's args",
+        )
 
 
 def _show(

@@ -10,7 +10,7 @@ from rich.text import Text
 from slotproof.cli.common import console, results_files
 from slotproof.cli.outputs import write_outputs
 from slotproof.errors import Exit
-from slotproof.report import terminal
+from slotproof.report import terminal, terminal_performance
 from slotproof.results.merge import merge
 from slotproof.results.reader import read
 from slotproof.suites import library
@@ -43,8 +43,10 @@ def report(results: tuple[Path, ...], output: Path | None, status: Path | None) 
     folder = output or paths[0].parent
     folder.mkdir(parents=True, exist_ok=True)
     known = library.expectations(library.load_all())
-    written = write_outputs(run, folder, known)
+    written = write_outputs(run, folder, known, paths)
     terminal.render(written.matrix, out)
+    if written.performance is not None:
+        terminal_performance.render(written.performance, out)
     for problem in run.problems:
         out.print(Text(f"not whole: {problem}", "yellow"), soft_wrap=True)
     if status:

@@ -55,6 +55,14 @@ def _shard(
 )
 @click.option("--topology", "topologies", multiple=True, type=TOPOLOGY, help="Default: both.")
 @click.option(
+    "--variant",
+    "variants",
+    multiple=True,
+    metavar="NAME",
+    help="Variant of the suites, such as another protocol (see `slotproof list suites`), several "
+    "times for several; default: in the full profile all, else the one named default.",
+)
+@click.option(
     "--server",
     default=servers.DEFAULT,
     show_default=True,
@@ -74,7 +82,8 @@ def _shard(
     type=click.Choice([str(p) for p in Profile]),
     default="quick",
     show_default=True,
-    help="How much of each suite: a sample by hash rank, or all of it.",
+    help="How much of each suite: a sample by hash rank in its default variant, or all tests in "
+    "all variants.",
 )
 @click.option("--only", multiple=True, metavar="ID", help="Run just this test, by its id.")
 @click.option(
@@ -130,6 +139,7 @@ def run(ctx: click.Context, /, **given: Any) -> int:
     Examples:
       slotproof run --profile quick
       slotproof run redis-py --client valkey-py --topology cluster --profile full
+      slotproof run redis-py --variant resp2 --variant resp3
       slotproof run --resume
     """
     if given["resume"] is not None:
@@ -146,6 +156,11 @@ def _options(given: Mapping[str, Any], output: Path) -> RunOptions:
     names.check("suite", given["suite"], suites)
     names.check("client", given["clients"], clients)
     names.check("server", [given["server"]], servers.load_all())
+    chosen = given["suite"] or tuple(suites)
+    wanted = given["variants"]
+    names.check("variant", wanted, {v for name in chosen for v in suites[name].variants})
+    if wanted:
+        chosen = tuple(name for name in chosen if set(wanted) & set(suites[name].variants))
     backend = given["backend"]
     if backend not in {"embedded", "docker"} and "://" not in backend:
         raise UsageProblem(
@@ -156,7 +171,7 @@ def _options(given: Mapping[str, Any], output: Path) -> RunOptions:
     # Without the standalone control nobody can tell a topology's failure from upstream's.
     controls = [name for name, client in clients.items() if client.control]
     return RunOptions(
-        suites=given["suite"] or tuple(suites),
+        suites=chosen,
         clients=tuple(dict.fromkeys([*controls, *(given["clients"] or clients)])),
         topologies=tuple(map(Topology, given["topologies"])) or tuple(Topology),
         server=given["server"],
@@ -168,6 +183,7 @@ def _options(given: Mapping[str, Any], output: Path) -> RunOptions:
         shard=given["shard"],
         only=given["only"],
         allow_flush=given["allow_flush"],
+        variants=wanted,
     )
 
 

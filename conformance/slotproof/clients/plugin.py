@@ -28,7 +28,11 @@ class Client:
     or, when that is None, among slotproof's own; None for a client that is ``redis`` itself.
     ``connects_from``: top-level packages whose code may open connections at the Python level; empty
     for a client with a native core, for which every such connection is foreign. ``control``: the
-    column that others are compared with.
+    column that others are compared with. ``projects``: folders of projects on this disk that are
+    built and installed beside the lock, as they are when the run begins, and ``build_lock``: text
+    of a hashed requirements file that pins what their build back ends need. ``names``: the projects
+    of the lock whose versions name the client's, all when empty. ``missing``: why it cannot run
+    here; its cells then are "not run" for that reason.
     """
 
     name: str
@@ -39,6 +43,10 @@ class Client:
     connects_from: tuple[str, ...]
     topologies: frozenset[Topology] = frozenset(Topology)
     control: bool = False
+    projects: tuple[Path, ...] = ()
+    build_lock: str = ""
+    names: tuple[str, ...] = ()
+    missing: SlotproofError | None = None
 
 
 def load_all() -> Mapping[str, Client]:

@@ -6,6 +6,7 @@ One table a reason::
     client = "valkey-py"            # or "*"
     topology = "cluster"            # optional
     server = "valkey-8.1"           # optional
+    variant = "resp2"               # optional, or a list; "default" for the suite as it is
     verdict = "adapter"             # or a list; with "pass" in it the test may pass as well
     reason = "valkey-py has no ..."
     link = "https://..."
@@ -30,8 +31,8 @@ from slotproof.errors import UsageProblem
 from slotproof.judge.verdict import Verdict
 from slotproof.model import CellId, Topology
 
-_KEYS = frozenset({"client", "topology", "server", "verdict", "reason", "link", "expires", "tests"})
 _REQUIRED = ("client", "verdict", "reason", "link", "tests")
+_KEYS = frozenset({*_REQUIRED, "topology", "server", "variant", "expires"})
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Expectation:
     link: str
     expires: date | None
     tests: tuple[str, ...]
+    variants: frozenset[str] | None = None
 
     def covers_cell(self, cell: CellId) -> bool:
         """True when the entry speaks of this cell."""
@@ -55,6 +57,7 @@ class Expectation:
             self.client in {"*", cell.client}
             and self.topology in {None, cell.topology}
             and self.server in {None, cell.server}
+            and (self.variants is None or cell.variant in self.variants)
         )
 
     def pattern_for(self, test: str) -> str | None:
@@ -114,6 +117,8 @@ def _entry(path: Path, number: int, raw: dict[str, Any]) -> Expectation:
         raise bad(str(error)) from error
     if not all(isinstance(t, str) for t in _as_list(raw["tests"])):
         raise bad("tests holds something that is no text")
+    if not all(v and isinstance(v, str) for v in _as_list(raw.get("variant", []))):
+        raise bad("variant is no name or list of names")
     expires = raw.get("expires")
     if expires is not None and type(expires) is not date:
         raise bad("expires is no date (write expires = 2027-06-30, without quotes)")
@@ -128,6 +133,7 @@ def _entry(path: Path, number: int, raw: dict[str, Any]) -> Expectation:
         link=str(raw["link"]),
         expires=expires,
         tests=tuple(_as_list(raw["tests"])),
+        variants=frozenset(_as_list(raw["variant"])) if "variant" in raw else None,
     )
 
 

@@ -64,10 +64,12 @@ def evaluate(
     """
     problems = [Problem(Fault.ENVIRONMENT, text) for text in run.problems]
     expected: dict[Expectation, int] = {}
-    for row in matrix.rows:
-        entries = expectations.get(row.suite.suite, ())
+    suites = {row.suite.suite: row.suite for row in matrix.rows}
+    for name, suite in suites.items():
+        entries = expectations.get(name, ())
         selected: dict[tuple[Expectation, str], bool] = {}
-        for cell in row.cells:
+        # An entry may speak of several variants, which are rows of their own.
+        for cell in (c for row in matrix.rows if row.suite.suite == name for c in row.cells):
             if cell.status != "run":
                 problems.append(Problem(Fault.ENVIRONMENT, cell.status, cell.cell))
                 continue
@@ -83,7 +85,7 @@ def evaluate(
             for (entry, pattern), used in selected.items()
             if not used
         ]
-        problems += _dead(entries, [t.id for t in row.suite.tests], matrix, run)
+        problems += _dead(entries, [t.id for t in suite.tests], matrix, run)
     problems += [Problem(Fault.EXPIRED, str(e)) for e in expected if e.expired(today)]
     return GateResult(tuple(problems), expected)
 

@@ -10,6 +10,7 @@ from slotproof.inject.slotproof_stats import is_touch
 from slotproof.judge.seen import seen
 from slotproof.judge.verdict import Case, Seen, Verdict, judge
 from slotproof.model import (
+    DEFAULT_VARIANT,
     CellId,
     CellRun,
     Connect,
@@ -102,10 +103,23 @@ class CellVerdicts:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One suite over all its cells: controls first, standalone before cluster."""
+    """One suite, in one variant, over all its cells: controls first, standalone before cluster."""
 
     suite: SuiteRun
     cells: tuple[CellVerdicts, ...]
+    variant: str = DEFAULT_VARIANT
+
+    @property
+    def name(self) -> str:
+        """The suite's name, and the variant's behind a slash unless it is the default one."""
+        suite = self.suite.suite
+        return suite if self.variant == DEFAULT_VARIANT else f"{suite}/{self.variant}"
+
+    @property
+    def title(self) -> str:
+        """The suite's title for people, with the variant unless it is the default one."""
+        title = self.suite.title
+        return title if self.variant == DEFAULT_VARIANT else f"{title}, {self.variant}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +133,28 @@ Attempts = Mapping[str, Sequence[Observation]]
 
 
 def build(run: Run) -> Matrix:
-    """Judge every test of every cell of ``run``. Pure; a cell without a control is environment."""
+    """Judge every test of every cell of ``run``, against controls of the same variant and server.
+
+    Pure; a cell without a control is environment.
+    """
     attempts: dict[CellId, dict[str, list[Observation]]] = defaultdict(lambda: defaultdict(list))
     for observation in run.observations:
         attempts[observation.cell][observation.test].append(observation)
     rows = []
     for suite in run.suites:
-        cells = [c for c in run.cells if c.cell.suite == suite.suite]
-        cells.sort(key=lambda c: (c.cell.server, not c.control, c.cell.client, _rank(c.cell)))
-        rows.append(Row(suite, tuple(_judge_cell(c, cells, suite, attempts) for c in cells)))
+        every = [c for c in run.cells if c.cell.suite == suite.suite]
+        every.sort(key=lambda c: (c.cell.server, not c.control, c.cell.client, _rank(c.cell)))
+        for variant in _variants(run, suite.suite):
+            cells = [c for c in every if c.cell.variant == variant]
+            judged = tuple(_judge_cell(c, cells, suite, attempts) for c in cells)
+            rows.append(Row(suite, judged, variant))
     return Matrix(tuple(rows))
+
+
+def _variants(run: Run, suite: str) -> Sequence[str]:
+    """The variants in which a suite was run, the default one first."""
+    found = dict.fromkeys(c.cell.variant for c in run.cells if c.cell.suite == suite)
+    return sorted(found, key=lambda variant: variant != DEFAULT_VARIANT) or [DEFAULT_VARIANT]
 
 
 def _rank(cell: CellId) -> int:
@@ -230,13 +256,17 @@ def _foreign(mine: Sequence[Observation], theirs: Sequence[Observation]) -> tupl
 
     A test that opens a socket itself does so in both columns, from the same module: addresses
     differ, since tests use ephemeral ports. A test that sends its client to an address outside the
-    cell does so in both columns as well, and there the client's module differs.
+    cell does so in both columns as well, and there the client's module differs. What the control's
+    client did outside, where it is written down, excuses nobody who reaches the cell's servers: a
+    client that falls back on redis-py's own connections uses the very same module.
     """
-    usual = {c.module for a in theirs for c in a.connects}
+    reaching = {c.module for a in theirs for c in a.connects if c.reached}
+    modules = {c.module for a in theirs for c in a.connects}
     outside = {c.address for a in theirs for c in a.connects if not c.reached}
-    return tuple(
-        c
-        for a in mine
-        for c in a.connects
-        if c.module not in usual and (c.reached or c.address not in outside)
-    )
+
+    def usual(connect: Connect) -> bool:
+        if connect.reached:
+            return connect.module in reaching
+        return connect.module in modules or connect.address in outside
+
+    return tuple(c for a in mine for c in a.connects if not usual(c))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from slotproof.criteria import GROUPS, Measured
 from slotproof.judge.verdict import Verdict
+from slotproof.model import DEFAULT_VARIANT
 from slotproof.report.systems import (
     SYSTEMS,
     Column,
@@ -108,9 +109,10 @@ def _control(matrix: Matrix, column: Column) -> str:
 def _system(system: System, rows: Sequence[Row], found: Sequence[Column]) -> Iterator[str]:
     name = [f"**{_text(system.name)}**", _text(system.here)]
     if not rows:
-        yield _line([*name, "not run: no suite yet", *(_NONE for _ in found)])
+        yield _line([*name, "not run: no suite of it in this run", *(_NONE for _ in found)])
     for row in rows:
-        suite = _text(f"{row.suite.suite} {row.suite.version}")
+        variant = "" if row.variant == DEFAULT_VARIANT else f", {row.variant}"
+        suite = _text(f"{row.suite.suite} {row.suite.version}{variant}")
         cells = (in_column(row, column) for column in found)
         yield _line([*name, suite, *(_NONE if c is None else _cell(c) for c in cells)])
         name = ["", ""]

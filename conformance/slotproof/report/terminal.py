@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from slotproof.judge.verdict import Verdict
+from slotproof.model import DEFAULT_VARIANT
 from slotproof.report.systems import TROUBLE, Column, columns, count, in_column, titles
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _wide(matrix: Matrix, found: tuple[Column, ...]) -> Table:
             head.append("\ncontrol", style="dim")
         table.add_column(head, justify="right", min_width=_COLUMN_WIDTH, vertical="top")
     for row in matrix.rows:
-        first = Text(_one_line(row.suite.title))
+        first = Text(_one_line(row.title))
         first.append(f"\n{_one_line(f'{row.suite.suite} {row.suite.version}')}", style="dim")
         cells = [in_column(row, column) for column in found]
         table.add_row(first, *(Text("") if c is None else _figures(c) for c in cells))
@@ -124,7 +125,7 @@ def _plural(number: int, word: str) -> str:
 def _narrow(matrix: Matrix, found: tuple[Column, ...], console: Console) -> None:
     names = titles(found)
     for row in matrix.rows:
-        name = f"{row.suite.title} ({row.suite.suite} {row.suite.version})"
+        name = f"{row.title} ({row.suite.suite} {row.suite.version})"
         console.print(Text(_one_line(name), "bold"))
         for column in found:
             cell = in_column(row, column)
@@ -163,7 +164,8 @@ def _print_worst(matrix: Matrix, console: Console, limit: int) -> None:
 def _line(cell: CellVerdicts, judged: Judged) -> Text:
     line = Text("  ")
     line.append(f"{judged.verdict:<12}", style=_STYLES.get(judged.verdict, "dim"))
-    where = f"{cell.cell.client}, {cell.cell.topology}"
+    variant = "" if cell.cell.variant == DEFAULT_VARIANT else f", {cell.cell.variant}"
+    where = f"{cell.cell.client}, {cell.cell.topology}{variant}"
     line.append(f"{_one_line(judged.id)}  ").append(f"[{where}]", style="dim")
     message = judged.last.message if judged.last else ""
     why = _one_line(message or judged.reason)

@@ -18,7 +18,7 @@ from slotproof.model import (
     SuiteRun,
     Topology,
 )
-from slotproof.results.records import SCHEMA_VERSION, Bench, Header
+from slotproof.results.records import READABLE, Bench, BenchFacts, BenchVoid, Header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +38,9 @@ class Fields:
             raise Malformed(f"{what}: expected an object, found {_name(value)}")
         self._fields = value
         self._what = what
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._fields
 
     def _take(self, key: str, default: object) -> object:
         if key in self._fields:
@@ -128,11 +131,12 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def header(line: Fields) -> Header:
-    """Raises Malformed; a schema version other than ours is malformed, and named as such."""
+    """Raises Malformed, also for a schema version that is not ``READABLE``, which it names."""
     schema = line.whole("schema", minimum=1)
-    if schema != SCHEMA_VERSION:
+    if schema not in READABLE:
+        known = " and ".join(map(str, READABLE))
         raise Malformed(
-            f"schema version {schema} is unknown to this slotproof, which reads {SCHEMA_VERSION}"
+            f"schema version {schema} is unknown to this slotproof, which reads {known}"
         )
     return Header(
         slotproof=line.text("slotproof"),
@@ -179,7 +183,7 @@ def _selected(item: object) -> LockedTest:
 
 
 def _cell_id(line: Fields) -> CellId:
-    return line.parsed("cell", CellId.parse, "suite/client/topology/server")
+    return line.parsed("cell", CellId.parse, "suite/client/topology/server[/variant]")
 
 
 def _status(text: str) -> str:
@@ -248,15 +252,36 @@ def _connect(fields: Fields) -> Connect:
 
 def bench(line: Fields) -> Bench:
     """One benchmark or chaos figure. Raises Malformed."""
-    parameters: dict[str, str | int | float | bool] = {}
-    for name, value in line.mapping("parameters").items():
-        if not isinstance(value, str | int | float):
-            raise Malformed(f"parameter {name!r}: expected text, number or flag")
-        parameters[name] = value
     return Bench(
         measure=line.text("measure"),
         client=line.text("client"),
         value=line.number("value"),
         unit=line.text("unit"),
-        parameters=parameters,
+        parameters=_parameters(line),
+        round=line.whole("round", minimum=1) if "round" in line else None,
     )
+
+
+def bench_facts(line: Fields) -> BenchFacts:
+    """What a benchmark was made of. Raises Malformed."""
+    facts = Fields(line.mapping("facts"), "facts")
+    return BenchFacts(line.text("of"), {name: facts.text(name) for name in facts._fields})
+
+
+def bench_void(line: Fields) -> BenchVoid:
+    """Figures that do not count. Raises Malformed."""
+    return BenchVoid(
+        client=line.text("client"),
+        reason=line.text("reason"),
+        measure=line.text("measure"),
+        parameters=_parameters(line),
+    )
+
+
+def _parameters(line: Fields) -> dict[str, str | int | float | bool]:
+    parameters: dict[str, str | int | float | bool] = {}
+    for name, value in line.mapping("parameters").items():
+        if not isinstance(value, str | int | float):
+            raise Malformed(f"parameter {name!r}: expected text, number or flag")
+        parameters[name] = value
+    return parameters

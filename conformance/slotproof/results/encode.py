@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from slotproof.model import CellRun, Observation, SuiteRun
-    from slotproof.results.records import Bench, Header
+    from slotproof.results.records import Bench, BenchFacts, BenchVoid, Header
 
 Line = dict[str, object]
 
@@ -95,13 +95,32 @@ def cell_end(value: CellRun) -> Line:
 
 def bench(value: Bench) -> Line:
     """One benchmark or chaos figure."""
-    return {
+    line: Line = {
         "type": "bench",
         "measure": value.measure,
         "client": value.client,
         "parameters": dict(value.parameters),
         "value": value.value,
         "unit": value.unit,
+    }
+    if value.round is not None:
+        line["round"] = value.round
+    return line
+
+
+def bench_facts(value: BenchFacts) -> Line:
+    """What a benchmark, or one client in it, was made of."""
+    return {"type": "bench-facts", "of": value.of, "facts": dict(value.facts)}
+
+
+def bench_void(value: BenchVoid) -> Line:
+    """Figures that do not count."""
+    return {
+        "type": "bench-void",
+        "client": value.client,
+        "measure": value.measure,
+        "parameters": dict(value.parameters),
+        "reason": value.reason,
     }
 
 

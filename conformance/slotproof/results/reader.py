@@ -12,14 +12,15 @@ from slotproof.model import CellId, CellRun, Observation, Outcome, Run, SuiteRun
 from slotproof.results import decode
 from slotproof.results.decode import Fields, Malformed
 from slotproof.results.merge import merge
+from slotproof.results.records import Benchmark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from slotproof.results.records import Bench, Header
+    from slotproof.results.records import Bench, BenchFacts, BenchVoid, Header
 
-__all__ = ["merge", "read", "read_benches"]
+__all__ = ["merge", "read", "read_benches", "read_benchmark"]
 
 
 @dataclass(slots=True)
@@ -32,6 +33,8 @@ class _Reading:
     ended: set[CellId] = field(default_factory=set)
     observations: dict[tuple[CellId, str, int], Observation] = field(default_factory=dict)
     benches: list[Bench] = field(default_factory=list)
+    facts: list[BenchFacts] = field(default_factory=list)
+    voids: list[BenchVoid] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     finished: str | None = None
@@ -60,8 +63,18 @@ def read(path: Path, *, strict: bool = False) -> Run:
 
 
 def read_benches(path: Path) -> tuple[Bench, ...]:
-    """Return the benchmark and chaos figures in ``path``. Raises as ``read`` does."""
-    return tuple(_read(path).benches)
+    """Return the benchmark and chaos figures in ``path`` that count. Raises as ``read`` does."""
+    return read_benchmark(path).benches
+
+
+def read_benchmark(path: Path) -> Benchmark:
+    """Return everything that ``path`` says of benchmarks. Raises as ``read`` does."""
+    reading = _read(path)
+    return Benchmark(
+        benches=tuple(b for b in reading.benches if not any(v.covers(b) for v in reading.voids)),
+        facts=tuple(reading.facts),
+        voids=tuple(reading.voids),
+    )
 
 
 def _and_more(count: int) -> str:
@@ -136,6 +149,10 @@ def _read_line(reading: _Reading, line: Fields, checksum: Callable[[], str]) -> 
             reading.ended.add(cell.cell)
         case "bench":
             reading.benches.append(decode.bench(line))
+        case "bench-facts":
+            reading.facts.append(decode.bench_facts(line))
+        case "bench-void":
+            reading.voids.append(decode.bench_void(line))
         case "resumed":
             reading.resumed += line.whole("dropped") + 1
         case "footer":

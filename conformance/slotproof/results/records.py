@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     from slotproof.model import SuiteRun
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""What is written. Version 2 lets a cell's name end with the variant of its suite."""
+
+READABLE = (1, 2)
+"""Versions that are read: every file of version 1 means the same in version 2."""
 
 _USERINFO = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^/@\s:]*):\S*@", re.I)
 _QUERY = re.compile(r"(?P<key>[?&;][^=&;\s]*(?:pass|secret|token|auth)[^=&;\s]*=)[^&;\s]*", re.I)
@@ -72,7 +76,8 @@ class Bench:
     """One benchmark or chaos figure: ``value`` in ``unit`` for a client in one case.
 
     ``parameters``: what the case was (topology, threads, payload ...). Two figures are comparable
-    when their measure, unit and parameters agree.
+    when their measure, unit and parameters agree. ``round``: figures of one round, from 1, were
+    taken side by side, and are compared pair by pair; None for a figure that stands alone.
     """
 
     measure: str
@@ -80,6 +85,46 @@ class Bench:
     value: float
     unit: str
     parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    round: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BenchFacts:
+    """What a benchmark was made of: ``of`` names a client, or ``benchmark`` for all of it."""
+
+    of: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchVoid:
+    """Figures that do not count, or were never taken, and why.
+
+    Concerned are those of ``client`` that have this ``measure`` ("": any) and at least these
+    ``parameters``.
+    """
+
+    client: str
+    reason: str
+    measure: str = ""
+    parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+    def covers(self, bench: Bench) -> bool:
+        """Whether ``bench`` is among the figures that do not count."""
+        return (
+            bench.client == self.client
+            and self.measure in {"", bench.measure}
+            and all(bench.parameters.get(key) == value for key, value in self.parameters.items())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """The figures of a results file that count, what they were made of, and what is missing."""
+
+    benches: tuple[Bench, ...] = ()
+    facts: tuple[BenchFacts, ...] = ()
+    voids: tuple[BenchVoid, ...] = ()
 
 
 def now() -> str:

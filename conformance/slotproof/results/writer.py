@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from slotproof.errors import EnvironmentProblem, UsageProblem
 from slotproof.results import decode, encode
-from slotproof.results.records import Bench, Header, now
+from slotproof.results.records import Bench, BenchFacts, BenchVoid, Header, now
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,6 +134,14 @@ class ResultsWriter:
     def bench(self, bench: Bench) -> None:
         """Write one benchmark or chaos figure."""
         self._append(encode.bench(bench))
+
+    def bench_facts(self, facts: BenchFacts) -> None:
+        """Write what a benchmark, or one client in it, was made of."""
+        self._append(encode.bench_facts(facts))
+
+    def bench_void(self, void: BenchVoid) -> None:
+        """Write that figures, before this line or after it, do not count."""
+        self._append(encode.bench_void(void))
 
     def finish(self, *, complete: bool = True) -> None:
         """Write the footer and close. ``complete=False``: the run was ended before its time."""

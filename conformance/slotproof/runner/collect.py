@@ -9,7 +9,7 @@ from pathlib import Path
 from slotproof.cells.isolation import probe
 from slotproof.clients.plugin import Client
 from slotproof.errors import EnvironmentProblem
-from slotproof.model import CellId, Topology
+from slotproof.model import CellId
 from slotproof.runner.backends import Embedded
 from slotproof.runner.lane import LaneProcess, LaneRegister
 from slotproof.runner.planning import lane_plan, wanted_servers
@@ -17,20 +17,17 @@ from slotproof.runner.prepare import Prepared
 from slotproof.suites.manifest import Suite
 
 
-def collect(
-    suite: Suite, client: Client, topology: Topology, server: str, prepared: Prepared
-) -> tuple[str, ...]:
-    """Return the ids that pytest collects on this topology through ``client``, in order.
+def collect(suite: Suite, client: Client, cell: CellId, prepared: Prepared) -> tuple[str, ...]:
+    """Return the ids that pytest collects in this cell of the suite and the client, in order.
 
     Raises EnvironmentProblem when a test file cannot be imported or the cell does not start.
     """
     isolation = probe()
     folder = Path(tempfile.mkdtemp(prefix="slotproof-"))
     try:
-        cell = CellId(suite.name, client.name, topology, server)
         assert prepared.binary is not None
         wanted = wanted_servers(suite, cell, private=isolation.private)
-        with Embedded(prepared.binary).lease(wanted, topology) as servers:
+        with Embedded(prepared.binary).lease(wanted, cell.topology) as servers:
             plan = lane_plan(
                 suite,
                 client,
@@ -51,7 +48,7 @@ def collect(
                     ids = tuple(event["ids"])
         if ids is None:
             raise EnvironmentProblem(
-                f"collecting the tests of {suite.name} on {topology}",
+                f"collecting the tests of {suite.name} on {cell.topology}",
                 lane.stderr_tail() or f"the cell left with exit code {lane.exit_code}",
                 "run `slotproof doctor`",
             )

@@ -45,10 +45,13 @@ def select(
 ) -> tuple[SuiteRun, ...]:
     """Choose the tests of the run: the profile's, in the topologies asked for, of this shard.
 
-    A test's ``topologies`` are narrowed to those in which this run runs it.
+    A test's ``topologies`` are narrowed to those in which this run runs it. A suite that has none
+    of the variants asked for is left out.
     """
     runs = []
     for name, suite in suites.items():
+        if not options.variants_of(suite):
+            continue
         chosen: dict[str, set[Topology]] = {}
         for topology in options.topologies:
             tests = tuple(t for t in locked[name] if topology in t.topologies)
@@ -85,17 +88,18 @@ def cells(
     servers of its own.
     """
     layout = [
-        (run, clients[c], topology)
+        (run, variant, clients[c], topology)
         for run in runs
+        for variant in options.variants_of(suites[run.suite])
         for c in sorted(options.clients, key=lambda c: not clients[c].control)
         for topology in options.topologies
         if topology in clients[c].topologies and topology in suites[run.suite].topologies
     ]
     share = -(-options.jobs // len(layout)) if layout else 1
     jobs = []
-    for run, client, topology in layout:
+    for run, variant, client, topology in layout:
         suite = suites[run.suite]
-        cell = CellId(run.suite, client.name, topology, options.server)
+        cell = CellId(run.suite, client.name, topology, options.server, variant)
         tests = tuple(t for t in run.tests if topology in t.topologies)
         count = share if suite.lanes and private else 1
         lanes = sampling.lanes(tests, max(1, count))

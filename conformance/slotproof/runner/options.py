@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from slotproof.model import Topology
+from slotproof.model import DEFAULT_VARIANT, Topology
+from slotproof.suites.manifest import Suite
 
 
 class Profile(StrEnum):
@@ -22,6 +23,8 @@ class RunOptions:
 
     ``backend``: ``embedded``, ``docker`` or the URL of running servers. ``shard``: (i, n) with i
     from 1. ``only``: run just these tests (``repro``), or () for the profile's choice.
+    ``variants``: names of the suites' variants to run, or () for the profile's choice: all of them
+    in the full profile, the default one in the quick profile or with ``only``.
     """
 
     suites: tuple[str, ...]
@@ -36,3 +39,11 @@ class RunOptions:
     shard: tuple[int, int] | None = None
     only: tuple[str, ...] = ()
     allow_flush: bool = False
+    variants: tuple[str, ...] = ()
+
+    def variants_of(self, suite: Suite) -> tuple[str, ...]:
+        """The variants of one suite that the run covers, in the manifest's order."""
+        if not self.variants:
+            every = self.profile is Profile.FULL and not self.only
+            return tuple(suite.variants) if every else (DEFAULT_VARIANT,)
+        return tuple(name for name in suite.variants if name in self.variants)

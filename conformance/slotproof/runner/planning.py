@@ -53,7 +53,7 @@ def lane_plan(
         python=str(prepared.environments[key].python),
         suite_root=str(prepared.trees[suite.name]),
         files=suite.files,
-        pytest_args=suite.pytest_args(cell.topology),
+        pytest_args=suite.pytest_args(cell.topology, cell.variant),
         env=suite.env,
         server=server,
         client=ClientPlan(

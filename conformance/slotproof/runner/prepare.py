@@ -66,12 +66,10 @@ def prepare(
     with ThreadPoolExecutor(4, thread_name_prefix="prepare") as pool:
         server = pool.submit(embedded.binary, spec) if spec else None
         tree_jobs = {name: pool.submit(tree, suite) for name, suite in suites.items()}
-        keys = [(s, c) for s in suites for c in clients]
         env_jobs = {
-            (s, c): pool.submit(
-                environment, [suites[s].requirements_lock, clients[c].lock], label=f"{s} with {c}"
-            )
-            for s, c in keys
+            (s, c): pool.submit(_environment, suites[s], clients[c])
+            for s in suites
+            for c in clients
         }
         for name, tree_job in tree_jobs.items():
             try:
@@ -88,6 +86,17 @@ def prepare(
                 say(f"{key[0]} with {key[1]} cannot run: {error.found}")
         binary = server.result() if server else None
     return Prepared(trees, environments, binary, failed)
+
+
+def _environment(suite: Suite, client: Client) -> Environment:
+    if client.missing:
+        raise client.missing
+    return environment(
+        [suite.requirements_lock, client.lock],
+        label=f"{suite.name} with {client.name}",
+        projects=client.projects,
+        build_lock=client.build_lock,
+    )
 
 
 def tree(suite: Suite) -> Path:
@@ -121,6 +130,11 @@ def tree(suite: Suite) -> Path:
     return folder
 
 
-def client_version(client: Client) -> str:
-    """Return what the client's lock pins, such as ``valkey 6.2.0, redis 8.1.0``."""
-    return ", ".join(f"{name} {version}" for name, version in _PIN.findall(client.lock))
+def client_version(client: Client, environment: Environment | None = None) -> str:
+    """Return what names the client's version, such as ``valkey 6.2.0, redis 8.1.0``.
+
+    ``environment``: one of the client's, which knows what its local projects hold.
+    """
+    pins = [(n, v) for n, v in _PIN.findall(client.lock) if not client.names or n in client.names]
+    projects = environment.projects if environment else ()
+    return ", ".join([*projects, *(f"{name} {version}" for name, version in pins)])

@@ -13,7 +13,7 @@ from slotproof.clients.plugin import Client
 from slotproof.errors import EnvironmentProblem, UsageProblem
 from slotproof.model import CellId, CellRun, Run, SuiteRun
 from slotproof.results.reader import read
-from slotproof.results.records import Header
+from slotproof.results.records import SCHEMA_VERSION, Header
 from slotproof.results.writer import ResultsWriter
 from slotproof.runner import backends, jobs
 from slotproof.runner.execute import Executor, LanePlan
@@ -43,6 +43,7 @@ def run(
     """
     path = options.output / "results.jsonl"
     selected = _select(options, suites)
+    suites = {s.suite: suites[s.suite] for s in selected}
     before = _resumable(path, selected) if resume else None
     isolation = _isolation(options)
     spec = server_specs.find(options.server)
@@ -66,7 +67,7 @@ def run(
             writer.header(Header.here(argv, str(options.profile), selected, options.shard))
         runnable = []
         for job in todo:
-            cell = _describe(job, isolation, options)
+            cell = _describe(job, isolation, options, prepared)
             problem = prepared.failed.get((job.cell.suite, job.cell.client))
             if problem:
                 cell = replace(cell, status=f"not run: {problem.tried}: {problem.found}")
@@ -150,7 +151,8 @@ class _Planner:
 def _select(options: RunOptions, suites: Mapping[str, Suite]) -> tuple[SuiteRun, ...]:
     locked = {name: collected.read(suite.collected_lock) for name, suite in suites.items()}
     selected = jobs.select(suites, locked, options)
-    if not any(s.tests for s in selected):
+    selected = tuple(s for s in selected if s.tests)
+    if not selected:
         raise UsageProblem(
             "choosing the tests to run",
             "no locked test is left after --profile, --topology, --shard and the names given",
@@ -161,6 +163,12 @@ def _select(options: RunOptions, suites: Mapping[str, Suite]) -> tuple[SuiteRun,
 
 def _resumable(path: Path, selected: Sequence[SuiteRun]) -> Run:
     run = read(path)
+    if run.header["schema"] != SCHEMA_VERSION:
+        raise UsageProblem(
+            f"continuing the run in {path.parent}",
+            f"its results are of schema version {run.header['schema']}, not {SCHEMA_VERSION}",
+            "start a new run; `slotproof report` still reads the old one",
+        )
     then = {s.suite: {(t.id, t.topologies) for t in s.tests} for s in run.suites}
     now = {s.suite: {(t.id, t.topologies) for t in s.tests} for s in selected}
     if then != now:
@@ -195,7 +203,9 @@ def _backend(
     return backends.Embedded(prepared.binary)
 
 
-def _describe(job: jobs.CellJob, isolation: Isolation, options: RunOptions) -> CellRun:
+def _describe(
+    job: jobs.CellJob, isolation: Isolation, options: RunOptions, prepared: Prepared
+) -> CellRun:
     where = {
         backends.EMBEDDED: str(isolation),
         backends.DOCKER: f"{isolation}, containers",
@@ -204,7 +214,9 @@ def _describe(job: jobs.CellJob, isolation: Isolation, options: RunOptions) -> C
     return CellRun(
         cell=job.cell,
         control=job.client.control,
-        client_version=client_version(job.client),
+        client_version=client_version(
+            job.client, prepared.environments.get((job.cell.suite, job.cell.client))
+        ),
         isolation=where,
         lanes=len(job.lanes),
     )

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, cast
 
 from slotproof.errors import UsageProblem
-from slotproof.model import Topology
+from slotproof.model import DEFAULT_VARIANT, Topology
 from slotproof.suites.tables import Table, read_toml
 
 PLACEHOLDERS = ("url", "host", "port", "nodes")
@@ -77,7 +77,9 @@ class Suite:
     tests need beside the client; ``without``: projects that these would bring along but that come
     with the client's own lock. ``files``: test files or folders below the source's top.
     ``timeout``: seconds a test may take. ``lanes``: whether its tests may be split over several
-    server sets at once, for the reason ``lanes_reason``. ``namespace_only``: it hard-codes ports
+    server sets at once, for the reason ``lanes_reason``. ``variants``: further ways to run the same
+    tests, such as over another protocol: name to the pytest arguments that make it, placeholders
+    not filled in; the default one, without any, is first. ``namespace_only``: it hard-codes ports
     or paths, so that without a private network it runs alone, on exactly those ports.
     ``quick_seconds``: the quick profile's budget. ``locked_requirements``: the text of
     ``requirements.lock``, None when there is no such file yet. ``folder``: where the manifest is.
@@ -96,6 +98,7 @@ class Suite:
     args: tuple[str, ...]
     env: Mapping[str, str]
     topologies: Mapping[Topology, SuiteTopology]
+    variants: Mapping[str, tuple[str, ...]]
     timeout: float
     lanes: bool
     lanes_reason: str
@@ -138,9 +141,9 @@ class Suite:
             )
         return self.topologies[topology]
 
-    def pytest_args(self, topology: Topology) -> tuple[str, ...]:
-        """The arguments for one topology, placeholders not filled in, files not included."""
-        return (*self.args, *self.topology(topology).args)
+    def pytest_args(self, topology: Topology, variant: str = DEFAULT_VARIANT) -> tuple[str, ...]:
+        """The arguments for one topology and variant, placeholders not filled in, without files."""
+        return (*self.args, *self.topology(topology).args, *self.variants[variant])
 
 
 def load(path: Path) -> Suite:
@@ -169,6 +172,7 @@ def load(path: Path) -> Suite:
         args=_filled(pytest, "args", pytest.texts("args", needed=False)),
         env=_environment(top),
         topologies=_topologies(top),
+        variants=_variants(top),
         timeout=top.number("timeout"),
         lanes=top.flag("lanes"),
         lanes_reason=top.text("lanes_reason"),
@@ -247,6 +251,24 @@ def _topologies(top: Table) -> Mapping[Topology, SuiteTopology]:
     tables.close()
     if not found:
         raise top.problem("topology", "names no topology", "add [topology.standalone]")
+    return found
+
+
+def _variants(top: Table) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {DEFAULT_VARIANT: ()}
+    if "variant" not in top:
+        return found
+    tables = top.table("variant")
+    for name in tables:
+        if name == DEFAULT_VARIANT or not re.fullmatch(_NAME, name):
+            raise tables.problem(
+                name,
+                f"{name!r} cannot be the name of a variant",
+                f"use lower-case letters, digits, '.', '_' and '-', not {DEFAULT_VARIANT!r}",
+            )
+        table = tables.table(name)
+        found[name] = _filled(table, "args", table.texts("args"))
+        table.close()
     return found
 
 

@@ -53,6 +53,9 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self._data
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
     def problem(self, key: str, found: str, next_step: str) -> UsageProblem:
         """Describe what is wrong with the value of ``key``."""
         names = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in self._where]

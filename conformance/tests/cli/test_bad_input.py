@@ -31,6 +31,7 @@ def clear(done: Finished, code: int, *words: str) -> None:
         (["run", "stedy"], ["steady", "did you mean"]),
         (["run", "--client", "redis-pi"], ["redis-py", "did you mean"]),
         (["run", "--server", "valkey-8.2"], ["valkey-8.1", "did you mean"]),
+        (["run", "steady", "--variant", "resp2"], ["default"]),
         (["rum"], ["run", "did you mean"]),
         (["run", "--topology", "ring"], ["ring", "cluster"]),
         (["run", "--shard", "5/4"], ["no shard 5 of 4"]),

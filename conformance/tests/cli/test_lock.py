@@ -30,3 +30,17 @@ def test_a_test_that_is_not_locked_is_named_and_the_lock_left_alone(
     assert lock.read_text(encoding="utf-8") == "".join(lines[:-1])
     assert cli("lock", "steady").code == 0
     assert lock.read_text(encoding="utf-8") == whole
+
+
+def test_a_variant_with_tests_of_its_own_is_refused(cli: Cli, fixtures: Path) -> None:
+    variant = '[variant.half]\nargs = ["--deselect=tests/test_steady.py::test_steady[7]"]\n'
+    folder = own_suite(fixtures, ("[profile.quick]", f"{variant}\n[profile.quick]"))
+    before = (folder / "collected.lock").read_bytes()
+    done = cli("lock", "steady")
+    assert done.code == 2, done.text
+    assert "in the variant half" in done.err
+    assert "1 ids differ" in done.err
+    assert "test_steady[7]" in done.err
+    assert (folder / "collected.lock").read_bytes() == before
+    listed = cli("list", "suites", COLUMNS="200")
+    assert "default, half" in listed.out

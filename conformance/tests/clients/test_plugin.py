@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SHIPPED = {
     "redis-py": "slotproof.clients.redis_py:CLIENT",
     "valkey-py": "slotproof.clients.valkey_py:CLIENT",
+    "glide-redis": "slotproof.clients.glide_redis:client",
 }
 
 
@@ -54,8 +55,8 @@ def test_the_shipped_clients_are_whole(installed: Callable[..., None]) -> None:
         __import__(module.partition(":")[0])
     installed(dict(reversed(SHIPPED.items())))
     clients = plugin.load_all()
-    assert list(clients) == ["redis-py", "valkey-py"]
-    assert [client.control for client in clients.values()] == [True, False]
+    assert list(clients) == ["redis-py", "glide-redis", "valkey-py"]
+    assert [client.control for client in clients.values()] == [True, False, False]
     assert all(client.topologies == frozenset(Topology) for client in clients.values())
     assert all("--hash=sha256:" in client.lock for client in clients.values())
     assert "valkey==" in clients["valkey-py"].lock
@@ -66,7 +67,7 @@ def test_controls_come_first(installed: Callable[..., None]) -> None:
         {"a-client": "offered_client:make", **SHIPPED},
         offered_client=OFFERED.replace('"theirs"', '"a-client"'),
     )
-    assert list(plugin.load_all()) == ["redis-py", "a-client", "valkey-py"]
+    assert list(plugin.load_all()) == ["redis-py", "a-client", "glide-redis", "valkey-py"]
 
 
 def test_an_entry_point_may_be_a_function(installed: Callable[..., None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -61,6 +62,23 @@ def test_only_the_star_is_special() -> None:
     assert covering.pattern_for("tests/test_a.py::test_onex") is None
 
 
+@pytest.mark.parametrize(
+    ("words", "covered"),
+    [
+        ("", {"default", "resp2", "resp3"}),
+        ('variant = "resp2"', {"resp2"}),
+        ('variant = ["default", "resp3"]', {"default", "resp3"}),
+    ],
+)
+def test_an_entry_may_speak_of_some_variants_only(
+    tmp_path: Path, words: str, covered: set[str]
+) -> None:
+    (read,) = load(write(tmp_path, ENTRY.replace("expires", f"{words}\nexpires")))
+    cell = CellId("s", "some-client", Topology.CLUSTER, "valkey-8.1")
+    variants = ("default", "resp2", "resp3")
+    assert {v for v in variants if read.covers_cell(replace(cell, variant=v))} == covered
+
+
 @given(st.text(max_size=30))
 def test_an_exact_pattern_covers_exactly_itself(test: str) -> None:
     if "*" not in test:
@@ -76,6 +94,8 @@ def test_an_exact_pattern_covers_exactly_itself(test: str) -> None:
         (('verdict = ["adapter", "pass"]', 'verdict = "adaptor"'), "adaptor"),
         (("expires = 2030-01-01", 'expires = "2030-01-01"'), "expires"),
         (('topology = "cluster"', 'topology = "ring"'), "ring"),
+        (('topology = "cluster"', 'variant = ["resp2", 3]'), "variant"),
+        (('topology = "cluster"', 'variant = ""'), "variant"),
         (("[[expect]]", "[[expects]]"), "expect"),
         (('client = "some-client"', 'client = "some-client"\nclint = "x"'), "clint"),
         (("[[expect]]", "[[expect"), "line 2"),

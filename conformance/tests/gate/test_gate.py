@@ -62,6 +62,27 @@ def gate(run: Run, *entries: Expectation) -> GateResult:
     return evaluate(run, build(run), {"s": entries}, TODAY)
 
 
+def test_an_entry_of_all_variants_is_needed_as_long_as_one_needs_it() -> None:
+    run = a_run(GOOD, GOOD | {"b": Outcome.FAILED})
+    other = a_run(GOOD, GOOD)
+    both = replace(
+        run,
+        cells=run.cells + tuple(replace(c, cell=_second(c.cell)) for c in other.cells),
+        observations=run.observations
+        + tuple(replace(o, cell=_second(o.cell)) for o in other.observations),
+    )
+    assert len(build(both).rows) == 2
+    assert gate(both, expect("b")).exit_code is Exit.HELD
+    result = gate(both, replace(expect("b"), variants=frozenset({"second"})))
+    assert sorted(faults(result)) == sorted([Fault.REGRESSION, Fault.IMPROVED])
+    assert faults(gate(both, expect("a", "b"))) == [Fault.IMPROVED]
+    assert faults(gate(both, expect("b"), expect("z"))) == [Fault.DEAD]
+
+
+def _second(cell: CellId) -> CellId:
+    return replace(cell, variant="second")
+
+
 def faults(result: GateResult) -> list[Fault]:
     return [p.fault for p in result.problems]
 

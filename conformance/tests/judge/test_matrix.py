@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slotproof.judge.matrix import CellVerdicts, Ratio, build
+from slotproof.judge.matrix import CellVerdicts, Matrix, Ratio, build
 from slotproof.judge.verdict import Verdict
 from slotproof.model import (
     CellId,
@@ -33,6 +33,12 @@ PASS, FAIL = Outcome.PASSED, Outcome.FAILED
 
 
 def judged(columns: Mapping[CellId, Outcomes], **more: Observation) -> dict[CellId, CellVerdicts]:
+    """Judge columns of test -> (outcome, touched), all of one row."""
+    (row,) = judged_rows(columns, **more).rows
+    return {cell.cell: cell for cell in row.cells}
+
+
+def judged_rows(columns: Mapping[CellId, Outcomes], **more: Observation) -> Matrix:
     """Judge columns of test -> (outcome, touched)."""
     ids = sorted({test for outcomes in columns.values() for test in outcomes})
     tests = tuple(LockedTest(t, Kind.BLACK_BOX, BOTH, 0.1) for t in ids)
@@ -48,8 +54,7 @@ def judged(columns: Mapping[CellId, Outcomes], **more: Observation) -> dict[Cell
         cells=tuple(CellRun(c, c.client == "control", complete=True) for c in columns),
         observations=tuple(observations),
     )
-    (row,) = build(run).rows
-    return {cell.cell: cell for cell in row.cells}
+    return build(run)
 
 
 def test_proved_counts_touched_tests_and_offline_the_others() -> None:
@@ -92,6 +97,23 @@ def test_a_control_of_another_server_is_no_control() -> None:
     assert cell.tests["a"].verdict is Verdict.ENVIRONMENT
 
 
+def test_a_control_in_another_variant_is_no_control() -> None:
+    other = replace(CONTROL, variant="resp2")
+    matrix = judged_rows(
+        {other: {"a": (FAIL, True)}, CONTROL: {"a": (PASS, True)}, SUBJECT: {"a": (FAIL, True)}}
+    )
+    assert [(row.variant, row.name, row.title) for row in matrix.rows] == [
+        ("default", "s", "S"),
+        ("resp2", "s/resp2", "S, resp2"),
+    ]
+    first, second = ({c.cell: c for c in row.cells} for row in matrix.rows)
+    assert set(first) == {CONTROL, SUBJECT}
+    assert first[SUBJECT].tests["a"].verdict is Verdict.ADAPTER
+    assert set(second) == {other}
+    # There is no standalone control in that variant, so nothing says that upstream fails it there.
+    assert second[other].tests["a"].verdict is Verdict.TOPOLOGY
+
+
 def test_connections_that_the_test_itself_opens_are_not_the_clients() -> None:
     own = Connect("127.0.0.1:1", "tests.test_a", "tests/test_a.py", 1, reached=True)
     beside = Connect("127.0.0.1:1", "client.other", "client/other.py", 7, reached=True)
@@ -117,6 +139,18 @@ def test_an_address_that_the_test_gives_to_its_client_is_not_the_clients_idea() 
     astray = replace(usual, cell=SUBJECT, connects=(elsewhere,))
     cell = judged(columns, control_a=usual, subject_a=astray)[SUBJECT]
     assert cell.tests["a"].verdict is Verdict.BYPASSED
+
+
+def test_what_the_controls_client_did_outside_excuses_no_connection_to_the_cells_servers() -> None:
+    """A native client that falls back on redis-py's connections connects from the same module."""
+    there = Connect("127.0.0.1:9999", "redis.connection", "r.py", 1, reached=False)
+    columns = {CONTROL: {"a": (PASS, True)}, SUBJECT: {"a": (PASS, True)}}
+    usual = Observation(CONTROL, "a", 0, PASS, touches={"get": 1}, connects=(there,))
+    fallen_back = replace(there, address="127.0.0.1:6379", reached=True)
+    subject = replace(usual, cell=SUBJECT, connects=(there, fallen_back))
+    judgement = judged(columns, control_a=usual, subject_a=subject)[SUBJECT].tests["a"]
+    assert judgement.verdict is Verdict.BYPASSED
+    assert judgement.foreign == (fallen_back,)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 10_000))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -118,6 +118,20 @@ def _observe(cell: CellRun, names: list[str], ids: list[str]) -> list[Observatio
                 )
             )
     return found
+
+
+def _in_resp2(run: Run) -> Run:
+    """The same run with every cell a second time, in another variant."""
+    cells = [replace(c, cell=replace(c.cell, variant="resp2")) for c in run.cells]
+    seen = [replace(o, cell=replace(o.cell, variant="resp2")) for o in run.observations]
+    return replace(run, cells=(*run.cells, *cells), observations=(*run.observations, *seen))
+
+
+@pytest.fixture
+def twice() -> Sample:
+    """The sample run in two variants."""
+    run = _in_resp2(sample().run)
+    return Sample(run, build(run))
 
 
 @pytest.fixture

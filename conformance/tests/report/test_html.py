@@ -236,3 +236,17 @@ def test_the_script_keeps_to_its_budget() -> None:
 )
 def test_durations(seconds: float, words: str) -> None:
     assert page.duration(seconds) == words
+
+
+def test_a_variant_is_a_row_of_its_own(twice: Any) -> None:
+    report = render(twice)
+    assert [s["suite"] for s in report.data["suites"]] == ["redis-py", "redis-py/resp2"]
+    assert "redis-py core, resp2" in report.text
+    anchors = [a["id"] for a in report.all("article")]
+    assert len(anchors) == len(set(anchors)) == 8
+    links = {str(a.get("href")) for a in report.all("a")}
+    assert {f"#{anchor}" for anchor in anchors} <= links
+    assert len(report.data["tests"]) == 2 * len(twice.run.suites[0].tests)
+    # The suite and its locked tests are one, in however many variants they ran.
+    assert f"{len(twice.run.suites[0].tests)} tests" in report.text
+    assert report.text.count(f"8.1.0, {len(twice.run.suites[0].tests)} tests") == 1

@@ -38,12 +38,21 @@ def rows(text: str) -> list[list[str]]:
 def test_every_system_has_a_row_even_without_a_suite() -> None:
     text = status.render(Run({}, (), (), ()), Matrix(()), NOTHING)
     for system in SYSTEMS:
-        assert f"| **{system.name}** | {system.here} | not run: no suite yet |" in text
+        name = f"| **{system.name}** | {system.here} |"
+        assert f"{name} not run: no suite of it in this run |" in text
 
 
 def test_the_systems_are_those_the_criteria_ask_for() -> None:
     asked = {r for c in ALL if isinstance(c.formula, criteria.Proved) for r in c.formula.rows}
     assert asked == {system.name for system in SYSTEMS}
+
+
+def test_a_variant_is_a_row_of_its_own(twice: Any) -> None:
+    table = rows(status.render(twice.run, twice.matrix, NOTHING))
+    plain, other = table[2], table[3]
+    assert [plain[2], other[2]] == ["redis-py 8.1.0", "redis-py 8.1.0, resp2"]
+    assert plain[3:] == other[3:]
+    assert len(table[0]) == 7
 
 
 def test_a_row_has_its_figures_per_column(judged: Any) -> None:

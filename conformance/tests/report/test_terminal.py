@@ -86,3 +86,12 @@ def test_no_color_is_honoured(judged: Any, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_nothing_run_is_said() -> None:
     assert shown(Matrix(()), 80) == "No cell was run.\n"
+
+
+@pytest.mark.parametrize("width", [60, 220])
+def test_a_variant_is_a_row_of_its_own(twice: Any, width: int) -> None:
+    text = shown(twice.matrix, width, worst=100)
+    assert text.count("redis-py core, resp2") == 1
+    worst = [line for line in text.splitlines() if "test_commands.py::adapter" in line]
+    assert len(worst) == 2
+    assert sum("resp2" in line for line in worst) == 1

@@ -28,8 +28,8 @@ from slotproof.model import (
     Topology,
 )
 from slotproof.results import decode, encode
-from slotproof.results.reader import read, read_benches
-from slotproof.results.records import Bench, Header, without_secrets
+from slotproof.results.reader import read, read_benches, read_benchmark
+from slotproof.results.records import Bench, BenchFacts, BenchVoid, Header, without_secrets
 from slotproof.results.writer import ResultsWriter
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -65,6 +65,9 @@ FAILED = Observation(
     stats_reset=True,
 )
 BENCH = Bench("throughput", "redis-py", 8300.5, "1/s", {"threads": 8, "payload": "10 B"})
+DROPPED = Bench("throughput", "glide-redis", 1.0, "1/s", {"threads": 8, "payload": "10 B"}, 2)
+FACTS = BenchFacts("redis-py", {"parser": "hiredis"})
+VOID = BenchVoid("glide-redis", "it died", parameters={"threads": 8})
 
 
 def header(shard: tuple[int, int] | None = None) -> Header:
@@ -79,6 +82,9 @@ def write(path: Path, *, finish: bool = True) -> Path:
         writer.observation(FAILED)
         writer.cell_end(ENDED)
         writer.bench(BENCH)
+        writer.bench(DROPPED)
+        writer.bench_facts(FACTS)
+        writer.bench_void(VOID)
         if finish:
             writer.finish()
     return path
@@ -94,12 +100,63 @@ def test_a_finished_run_comes_back_as_it_was(tmp_path: Path) -> None:
     assert run.header["argv"] == ("run", "redis-py")
     assert str(run.header["finished"]).endswith("Z")
     assert read_benches(tmp_path / "new" / "results.jsonl") == (BENCH,)
+    benchmark = read_benchmark(tmp_path / "new" / "results.jsonl")
+    assert (benchmark.facts, benchmark.voids) == ((FACTS,), (VOID,))
+
+
+@pytest.mark.parametrize(
+    ("void", "covered"),
+    [
+        (BenchVoid("redis-py", ""), True),
+        (BenchVoid("redis-py", "", "throughput", {"threads": 8}), True),
+        (BenchVoid("valkey-py", ""), False),
+        (BenchVoid("redis-py", "", "memory"), False),
+        (BenchVoid("redis-py", "", parameters={"threads": 1}), False),
+        (BenchVoid("redis-py", "", parameters={"threads": 8, "topology": "cluster"}), False),
+    ],
+)
+def test_a_void_covers_the_figures_that_have_all_it_names(void: BenchVoid, covered: bool) -> None:
+    assert void.covers(BENCH) is covered
+
+
+def test_a_figure_keeps_its_round_and_one_without_has_none() -> None:
+    for bench in (BENCH, DROPPED):
+        line = encode.dump(encode.bench(bench))
+        assert decode.bench(decode.load(line)) == bench
+        assert (b'"round"' in line) is (bench.round is not None)
+
+
+def test_a_cell_is_named_with_its_variant_unless_that_is_the_default_one() -> None:
+    assert str(CELL) == "redis-py/valkey-py/cluster/valkey-8.1"
+    other = replace(CELL, variant="resp2")
+    assert str(other) == "redis-py/valkey-py/cluster/valkey-8.1/resp2"
+    assert [CellId.parse(str(cell)) for cell in (CELL, other)] == [CELL, other]
+    for wrong in ("a/b/cluster", "a/b/ring/d", f"{CELL}/", f"{CELL}/default", f"{other}/x"):
+        with pytest.raises(ValueError, match=r"unpack|is no|is not a valid"):
+            CellId.parse(wrong)
+
+
+def test_a_file_of_the_version_before_variants_is_read_as_it_was(tmp_path: Path) -> None:
+    new = tmp_path / "results.jsonl"
+    with ResultsWriter(new) as writer:
+        writer.header(replace(header(), schema=1))
+        writer.cell(CELL_RUN)
+        writer.observation(PASSED)
+        writer.observation(FAILED)
+        writer.cell_end(ENDED)
+        writer.finish()
+    run = read(new, strict=True)
+    assert run.complete
+    assert run.header["schema"] == 1
+    assert {o.cell.variant for o in run.observations} == {"default"}
+    jsonschema.validate(json.loads(new.read_bytes().splitlines()[0]), SCHEMA)
 
 
 def test_every_line_holds_to_the_published_schema(tmp_path: Path) -> None:
     path = write(tmp_path / "results.jsonl", finish=False)
     with ResultsWriter.resume(path) as writer:
         writer.cell(CellRun(replace(CELL, client="x"), True, status="not run: no wheel"))
+        writer.cell(CellRun(replace(CELL, variant="x"), True, status="not run: no wheel"))
         writer.finish()
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     validator = jsonschema.Draft202012Validator(SCHEMA)
@@ -219,7 +276,7 @@ def test_a_malformed_line_is_named_with_file_line_and_field(
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        (b'"schema":1', b'"schema":2', "schema version 2 is unknown"),
+        (b'"schema":2', b'"schema":3', "schema version 3 is unknown"),
         (b'"type":"header"', b'"type":"cell"', "expected the header"),
         (b'"mock"', b'"mocked"', "'mocked' is not a valid Kind"),
         (b'"shard":null', b'"shard":[3,2]', "'shard'"),

@@ -68,6 +68,43 @@ def test_controls_come_first_and_every_cell_has_all_its_tests() -> None:
     assert {c.tests for c in cells} == {len(LOCKED["tiny"])}
 
 
+WITH_VARIANTS = {
+    "tiny": replace(SUITES["tiny"], variants={"default": (), "second": ("-x",), "third": ("-v",)})
+}
+
+
+@pytest.mark.parametrize(
+    ("options", "variants"),
+    [
+        (OPTIONS, ["default", "second", "third"]),
+        (replace(OPTIONS, profile=Profile.QUICK), ["default"]),
+        (replace(OPTIONS, only=(LOCKED["tiny"][0].id,)), ["default"]),
+        (replace(OPTIONS, variants=("third",)), ["third"]),
+        (
+            replace(OPTIONS, profile=Profile.QUICK, variants=("second", "default")),
+            ["default", "second"],
+        ),
+    ],
+)
+def test_the_profile_chooses_the_variants_unless_they_are_named(
+    options: RunOptions, variants: list[str]
+) -> None:
+    selected = jobs.select(WITH_VARIANTS, LOCKED, options)
+    cells = jobs.cells(selected, WITH_VARIANTS, CLIENTS, options, private=True)
+    assert [(c.cell.variant, c.cell.client, c.cell.topology) for c in cells] == [
+        (variant, name, topology)
+        for variant in variants
+        for name in ("control", "subject")
+        for topology in Topology
+    ]
+
+
+def test_a_suite_without_the_variants_asked_for_is_left_out() -> None:
+    options = replace(OPTIONS, variants=("second",))
+    assert jobs.select(SUITES, LOCKED, options) == ()
+    assert len(jobs.select(WITH_VARIANTS, LOCKED, options)) == 1
+
+
 def test_a_suite_is_split_into_lanes_only_when_cells_are_fewer_than_jobs() -> None:
     spread = {
         "tiny": tuple(replace(t, id=f"tests/test_{n}.py::t") for n, t in enumerate(LOCKED["tiny"]))

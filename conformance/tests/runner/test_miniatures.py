@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from support.miniatures import by_cell, client, run_tiny
 
 from slotproof.judge.matrix import CellVerdicts
 from slotproof.judge.verdict import Verdict
@@ -156,3 +159,24 @@ def test_a_hang_shows_where_it_hung_and_a_crash_what_of(
     assert crashed is not None
     assert crashed.outcome is Outcome.CRASHED
     assert "SIGABRT" in crashed.message
+
+
+def test_a_native_client_has_no_connection_at_the_python_level(tmp_path: Path) -> None:
+    """One that falls back on a Python client's connections does not pass for native."""
+    native = replace(client("always_right", name="native"), connects_from=())
+    results = run_tiny(
+        tmp_path / "run",
+        [client("always_right", control=True, name="control"), native],
+        topologies=[Topology.STANDALONE],
+        only=[f"{FILE}test_numbers_count", f"{FILE}test_offline[plain]"],
+    )
+    cell = by_cell(results)["native", Topology.STANDALONE]
+    assert {t.removeprefix(FILE): j.verdict for t, j in cell.tests.items()} == {
+        "test_numbers_count": Verdict.BYPASSED,
+        "test_offline[plain]": Verdict.PASS,
+    }
+    judged = cell.tests[f"{FILE}test_numbers_count"]
+    assert {(c.module, c.reached) for c in judged.foreign} == {("tiny_redis", True)}
+    # Its commands reached the servers all the same, and were counted there.
+    assert judged.touched
+    assert cell.proved.passed == 0

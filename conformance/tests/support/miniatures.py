@@ -17,6 +17,7 @@ from slotproof.runner.options import Profile, RunOptions
 from slotproof.runner.progress import PlainProgress
 from slotproof.runner.run import run
 from slotproof.suites import library
+from slotproof.suites.manifest import Suite
 
 MINIATURE = Path(__file__).parents[1] / "miniature"
 CLIENTS = MINIATURE / "clients"
@@ -57,9 +58,11 @@ def run_tiny(
     backend: str = "embedded",
     server: str = "valkey-8.1",
     reruns: int = 0,
+    suite: Suite | None = None,
+    variants: Sequence[str] = (),
 ) -> Run:
-    """Run the tiny suite through ``clients`` and read the results back."""
-    suites = {"tiny": library.load_all(MINIATURE / "suites")["tiny"]}
+    """Run the tiny suite, or another one of that name, and read the results back."""
+    suites = {"tiny": suite or library.load_all(MINIATURE / "suites")["tiny"]}
     options = RunOptions(
         suites=("tiny",),
         clients=tuple(c.name for c in clients),
@@ -71,6 +74,7 @@ def run_tiny(
         reruns=reruns,
         output=folder,
         only=tuple(only),
+        variants=tuple(variants),
     )
     progress = PlainProgress(Console(file=io.StringIO()))
     path = run(

@@ -132,17 +132,15 @@ engine_batch(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject 
     if (client == NULL)
         goto end;
     state = expect(client, fd);
-    if (state != NULL) {
+    if (state != NULL && size == 0) {
+        /* GLIDE never answers an empty batch. */
+        state->plain.kind = ARRAY;
+        end_settling(state, false);
+        delist(state);
+    } else if (state != NULL) {
         Batch batch = {size, pointers, atomic};
         Py_BEGIN_ALLOW_THREADS
-        if (size != 0) {
-            glide.batch(client->native, (uintptr_t)state, &batch, false, NULL, 0);
-        } else {
-            /* GLIDE never answers an empty batch. */
-            state->plain.kind = ARRAY;
-            end_settling(state, false);
-            delist(state);
-        }
+        glide.batch(client->native, (uintptr_t)state, &batch, false, NULL, 0);
         Py_END_ALLOW_THREADS
     }
     leave(client);

@@ -2,7 +2,7 @@
  * Python's. Nothing here needs the GIL but the end of wait_for. */
 
 enum { PENDING, PARKED, SETTLING, DONE, ABANDONED };
-enum { INLINE = 88, FEW = 32, SMALL = 4096, DEEP = 256, SLICE_MS = 50, MANY = 2048 };
+enum { INLINE = 88, FEW = 32, SMALL = 4096, DEEP = 256, SLICE_MS = 25, MANY = 2048 };
 
 typedef struct Client Client;
 

@@ -17,11 +17,13 @@ from slotproof.criteria import GROUPS, Measured
 from slotproof.judge.verdict import Verdict
 from slotproof.model import Outcome, Run
 from slotproof.report.html.payload import dump, payload
+from slotproof.report.html.performance import render as render_performance
 from slotproof.report.systems import TROUBLE, Column, columns, count, in_column, server_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from slotproof.bench.performance import Performance
     from slotproof.judge.matrix import CellVerdicts, Matrix, Row
 
 SYMBOLS: Mapping[Verdict, str] = {
@@ -48,8 +50,13 @@ class _Head:
     control: bool
 
 
-def render(run: Run, matrix: Matrix, measured: Sequence[Measured]) -> str:
-    """Return the report of a run as one HTML document.
+def render(
+    run: Run,
+    matrix: Matrix,
+    measured: Sequence[Measured],
+    performance: Performance | None = None,
+) -> str:
+    """Return the report of a run as one HTML document; ``performance``: that of its benchmark.
 
     It makes no request: style, script and data are inside, and a content security policy with
     the hashes of the two allows nothing else. Whatever a suite or a client wrote is text in it.
@@ -76,9 +83,10 @@ def render(run: Run, matrix: Matrix, measured: Sequence[Measured]) -> str:
         rows=[(row, [_cell(row, c, n) for n, c in enumerate(found)]) for row in matrix.rows],
         groups=[(g, [m for m in measured if m.criterion.group == g]) for g in GROUPS],
         measured=measured,
+        performance=None if performance is None else render_performance(performance),
         trouble=TROUBLE,
         symbols=SYMBOLS,
-        tests=sum(len(row.suite.tests) for row in matrix.rows),
+        tests=sum(len(suite.tests) for suite in run.suites),
         style=Markup(style),
         script=Markup(script),
         style_hash=_hash(style),
@@ -152,7 +160,7 @@ class _Cell:
 
 def _cell(row: Row, column: Column, number: int) -> _Cell | None:
     found = in_column(row, column)
-    return None if found is None else _Cell(found, row.suite.suite, number)
+    return None if found is None else _Cell(found, row.name, number)
 
 
 def duration(seconds: float) -> str:

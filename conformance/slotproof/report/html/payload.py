@@ -5,7 +5,7 @@ its index elsewhere, so a traceback shared by a thousand tests costs one. Lists 
 and trailing defaults left out, keep 100,000 tests in four columns at some tens of megabytes.
 
 - ``columns``: ``{title, client, topology, control}``
-- ``suites``: ``{suite, title, not_run: {column: "not run: reason"}}``
+- ``suites``, a row of the matrix each: ``{suite, title, not_run: {column: "not run: reason"}}``
 - ``verdicts``, ``kinds``, ``outcomes``: the words that indices mean
 - ``tests``: ``[suite, id, kind, [entry or 0 per column]]``
 - entry: ``[verdict, reason, touched, attempts, foreign]``
@@ -66,8 +66,7 @@ def payload(matrix: Matrix) -> dict[str, Json]:
             for c in found
         ],
         "suites": [
-            {"suite": r.suite.suite, "title": r.suite.title, "not_run": _not_run(r, found)}
-            for r in matrix.rows
+            {"suite": r.name, "title": r.title, "not_run": _not_run(r, found)} for r in matrix.rows
         ],
         "verdicts": _VERDICTS,
         "kinds": _KINDS,

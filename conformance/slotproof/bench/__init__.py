@@ -1,0 +1,1 @@
+"""The benchmark: several clients on one cluster, paired and alternating, against one control."""

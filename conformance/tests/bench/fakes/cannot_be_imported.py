@@ -1,0 +1,3 @@
+"""Is broken from the start."""
+
+raise ImportError("no library for this machine")
