@@ -1,12 +1,14 @@
 """Forks beside busy threads: does any child or the parent hang, or get a wrong answer?
 
-    python benchmarks/fork_storm.py PORT [--forks 1000] [--threads 4] [--engine accelerated]
+    python benchmarks/fork_storm.py PORT [--forks 1000] [--threads 4] [--churn]
+                                    [--engine accelerated]
 
 PORT is a standalone server of yours on this machine; its keys ``fork-storm:*`` are written. Threads
 of the parent SET and GET without a pause and check every answer, while children are forked one
-after another. Each child opens a client, does SET and GET, and ends: by ``os._exit`` or
-``sys.exit`` in turn, every tenth after a child of its own. Printed: hangs, wrong answers, and
-how long a child took from the fork to its second answer.
+after another. With ``--churn`` each pair is done on a client opened for it. Each child opens a
+client, does SET and GET, and ends: by ``os._exit`` or ``sys.exit`` in turn, every tenth after a
+child of its own. Printed: hangs, wrong answers, and how long a child took from the fork to its
+second answer.
 """
 
 from __future__ import annotations
@@ -19,23 +21,25 @@ import sys
 import threading
 import time
 
+from glide_redis.native.engine import Engine, choose
+from glide_redis.native.request import Options
+from glide_redis.native.values import Closed
+
 PATIENCE_S = 30.0
 GRANDCHILD_EVERY = 10
 
 
 def options(port: int) -> bytes:
-    from glide_redis.native.request import Options
-
     return Options(addresses=(("127.0.0.1", port),), request_timeout_ms=20_000).serialize()
 
 
-def exchange(native: object, client: int, name: str, count: int) -> str:
+def exchange(native: Engine, client: int, name: str, count: int) -> str:
     """SET and GET; what was wrong, or nothing."""
     value = f"{name}-{count}".encode()
     key = f"fork-storm:{name}"
-    if (answer := native.execute(client, ("SET", key, value), 20)) != b"OK":  # type: ignore[attr-defined]
+    if (answer := native.execute(client, ("SET", key, value), 20)) != b"OK":
         return f"SET {key}: {answer!r}"
-    if (answer := native.execute(client, ("GET", key), 20)) != value:  # type: ignore[attr-defined]
+    if (answer := native.execute(client, ("GET", key), 20)) != value:
         return f"GET {key}: {answer!r} instead of {value!r}"
     return ""
 
@@ -43,9 +47,9 @@ def exchange(native: object, client: int, name: str, count: int) -> str:
 class Busy(threading.Thread):
     """Works and checks until it is told to stop."""
 
-    def __init__(self, native: object, client: int, number: int) -> None:
+    def __init__(self, native: Engine, client: int, number: int, churn: bytes) -> None:
         super().__init__(name=f"busy {number}", daemon=True)
-        self.native, self.client, self.number = native, client, number
+        self.native, self.client, self.number, self.churn = native, client, number, churn
         self.stop = False
         self.done = 0
         self.wrong: list[str] = []
@@ -53,7 +57,10 @@ class Busy(threading.Thread):
     def run(self) -> None:
         while not self.stop:
             try:
-                problem = exchange(self.native, self.client, f"thread-{self.number}", self.done)
+                client = self.native.open(self.churn, None) if self.churn else self.client
+                problem = exchange(self.native, client, f"thread-{self.number}", self.done)
+                if self.churn:
+                    self.native.close(client)
             except Exception as error:
                 problem = repr(error)
             if problem:
@@ -61,18 +68,16 @@ class Busy(threading.Thread):
             self.done += 1
 
 
-def child(native: object, inherited: int, port: int, depth: int, report: int) -> int:
+def child(native: Engine, inherited: int, port: int, depth: int, report: int) -> int:
     """Work in a child; the exit status is 0 when everything was right."""
-    from glide_redis.native.values import Closed
-
     began = time.perf_counter()
     try:
-        native.execute(inherited, ("GET", "fork-storm:x"), 20)  # type: ignore[attr-defined]
+        native.execute(inherited, ("GET", "fork-storm:x"), 20)
     except Closed:
         pass
     else:
         return 3
-    client = native.open(options(port), None)  # type: ignore[attr-defined]
+    client = native.open(options(port), None)
     if exchange(native, client, f"child-{os.getpid()}", 1):
         return 4
     took = time.perf_counter() - began
@@ -86,7 +91,7 @@ def child(native: object, inherited: int, port: int, depth: int, report: int) ->
             return 6
     elif report >= 0:
         os.write(report, f"{took:.6f}\n".encode())
-    native.execute(client, ("DEL", f"fork-storm:child-{os.getpid()}"), 20)  # type: ignore[attr-defined]
+    native.execute(client, ("DEL", f"fork-storm:child-{os.getpid()}"), 20)
     return 0
 
 
@@ -116,14 +121,14 @@ def main() -> int:
     parser.add_argument("port", type=int)
     parser.add_argument("--forks", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--churn", action="store_true")
     parser.add_argument("--engine", default="")
     arguments = parser.parse_args()
 
-    from glide_redis.native.engine import choose
-
     native = choose(arguments.engine)
     client = native.open(options(arguments.port), None)
-    threads = [Busy(native, client, number) for number in range(arguments.threads)]
+    churn = options(arguments.port) if arguments.churn else b""
+    threads = [Busy(native, client, number, churn) for number in range(arguments.threads)]
     for thread in threads:
         thread.start()
     reading, writing = os.pipe()

@@ -64,11 +64,12 @@ class Pending:
             if self.over:
                 return False
             self.outcome = outcome
+            # Who sees that it is over need not wait; who sees it by the fd sees that it is over.
+            self._ready.release()
             self.over = True
             if self.fd >= 0:
                 with suppress(OSError):
                     os.write(self.fd, _ONE)
-            self._ready.release()
             return True
 
     def abandon(self) -> None:
@@ -78,8 +79,8 @@ class Pending:
         with self.lock:
             if not self.over:
                 self.outcome = Closed("the call was given up")
-                self.over = True
                 self._ready.release()
+                self.over = True
 
     def wait(self, timeout: float | None) -> Any:
         """See ``engine.Call``."""

@@ -77,9 +77,12 @@ def program(engine_name: str, server: Any) -> Program:
     """
 
     def run(text: str, **environment: str) -> str:
-        source = PRELUDE + textwrap.dedent(text)
+        command = [sys.executable, "-X", "faulthandler"]
+        # Python warns of what is tested here.
+        command += ["-W", "ignore:This process:DeprecationWarning"]
+        command += ["-c", PRELUDE + textwrap.dedent(text), engine_name, str(server.port)]
         done = subprocess.run(
-            [sys.executable, "-X", "faulthandler", "-c", source, engine_name, str(server.port)],
+            command,
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,

@@ -356,14 +356,15 @@ def test_a_large_batch(native: Engine, client: int) -> None:
 def test_a_cluster_client_follows_slots_and_routes(native: Engine, cluster: Any) -> None:
     request = Options(addresses=((cluster.host, cluster.port),), cluster=True).serialize()
     client = native.open(request, None)
+    route = Routes()
+    route.simple_routes = AllPrimaries
+    serialized = route.SerializeToString()
+    assert native.command(client, ("FLUSHALL",), route=serialized).wait(10) == b"OK"
     for i in range(50):
         assert native.execute(client, ("SET", f"k{i}", f"{i}"), 10) == b"OK"
         assert native.execute(client, ("GET", f"k{i}"), 10) == f"{i}".encode()
     values = [f"{i}".encode() for i in range(50)]
     assert native.batch(client, [("GET", f"k{i}") for i in range(50)]).wait(10) == values
-    route = Routes()
-    route.simple_routes = AllPrimaries
-    serialized = route.SerializeToString()
     assert native.execute(client, ("DBSIZE",), 10, serialized) == 50
     assert native.command(client, ("FLUSHALL",), route=serialized).wait(10) == b"OK"
     native.close(client)
@@ -524,6 +525,9 @@ def test_a_scope_holds_state(native: Engine, scope: int, client: int) -> None:
 
 def test_a_scope_that_blocks_blocks_nobody_else(native: Engine, scope: int, client: int) -> None:
     call = native.link(scope, (b"BLPOP", b"list", b"0"))
+    # Commands of a scope overtake each other before they are sent.
+    while b"cmd=blpop" not in bytes(native.execute(client, ("CLIENT", "LIST"), 10)):
+        time.sleep(0.001)
     with pytest.raises(TimedOut):
         native.link(scope, (b"PING",)).wait(0.05)
     assert native.execute(client, ("RPUSH", "list", "x"), 10) == 1
@@ -598,3 +602,44 @@ def test_a_scopes_command_must_have_a_name_in_utf8(native: Engine, scope: int) -
     with pytest.raises(ValueError, match="name"):
         native.link(scope, ())
     assert native.link(scope, (b"PING",)).wait(10) == b"PONG"
+
+
+# The interface
+
+
+def test_arguments_have_names(native: Engine, options: Options) -> None:
+    client = native.open(request=options.serialize(), push=None)
+    assert native.execute(client=client, args=("PING",), timeout=10, route=None) == b"PONG"
+    assert native.command(client=client, args=("PING",), route=None, fd=-1).wait(timeout=10)
+    assert native.batch(client=client, commands=[("PING",)], atomic=False, fd=-1).wait(10)
+    request = Options(addresses=options.addresses, lazy=True).serialize()
+    parent = native.open(request, None)
+    scope = native.acquire(client=parent, request=request, timeout=5)
+    assert native.link(scope=scope, args=(b"PING",), fd=-1).wait(10) == b"PONG"
+    native.release(scope=scope, client=parent)
+    native.close(client=parent)
+    native.close(client=client)
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "keywords"),
+    [
+        ("execute", (1, ("PING",)), {}),
+        ("execute", (1, ("PING",), 1, None, 5), {}),
+        ("execute", (1, ("PING",), 1), {"args": ("PING",)}),
+        ("execute", (1, ("PING",), 1), {"what": 1}),
+        ("execute", (1, ("PING",), "soon"), {}),
+        ("execute", ("one", ("PING",), 1), {}),
+        ("command", (1, 5), {}),
+        ("batch", (1, 5), {}),
+        ("batch", (1, [5]), {}),
+        ("open", ("text", None), {}),
+        ("close", (), {}),
+    ],
+)
+def test_arguments_that_are_wrong_are_type_errors(
+    native: Engine, client: int, function: str, args: tuple[Any, ...], keywords: dict[str, Any]
+) -> None:
+    here = tuple(client if arg == 1 and i == 0 else arg for i, arg in enumerate(args))
+    with pytest.raises((TypeError, Closed) if args[:1] == ("one",) else TypeError):
+        getattr(native, function)(*here, **keywords)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -124,7 +125,7 @@ except NativeError:
             capture_output=True,
             text=True,
             check=True,
-            env={library.LOG_VARIABLE: level} if level else {},
+            env=os.environ | {library.LOG_VARIABLE: level},
         )
         return done.stdout + done.stderr
 

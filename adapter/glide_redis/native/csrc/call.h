@@ -31,10 +31,13 @@ call_dealloc(CallObject *self)
 }
 
 static PyObject *
-call_wait(CallObject *self, PyObject *timeout)
+call_wait(CallObject *self, PyObject *const *given, Py_ssize_t count, PyObject *keywords)
 {
+    static const char *const names[] = {"timeout", NULL};
+    PyObject *timeout;
     double seconds;
-    if (seconds_of(timeout, &seconds) < 0)
+    if (sort_arguments("wait", names, 1, given, count, keywords, &timeout) < 0 ||
+        seconds_of(timeout, &seconds) < 0)
         return NULL;
     if (self->state->epoch != epoch) {
         PyErr_SetString(closed, "the call was made by the process that this one was forked from");
@@ -62,7 +65,7 @@ call_abandon(CallObject *self, PyObject *unused)
 }
 
 static PyMethodDef call_methods[] = {
-    {"wait", (PyCFunction)call_wait, METH_O, "See engine.Call."},
+    {"wait", KEYWORDS(call_wait), "See engine.Call."},
     {"done", (PyCFunction)call_done, METH_NOARGS, "See engine.Call."},
     {"abandon", (PyCFunction)call_abandon, METH_NOARGS, "See engine.Call."},
     {NULL, NULL, 0, NULL},

@@ -227,9 +227,13 @@ engine_open(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *
 
 /* The handles of a client's scopes go with it. */
 static PyObject *
-engine_close(PyObject *self, PyObject *number)
+engine_close(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObject *keywords)
 {
+    static const char *const names[] = {"client", NULL};
+    PyObject *number;
     (void)self;
+    if (sort_arguments("close", names, 1, given, count, keywords, &number) < 0)
+        return NULL;
     Entry *entry = find(number, false);
     if (entry == NULL) {
         if (!PyErr_ExceptionMatches(closed))
@@ -398,11 +402,9 @@ engine_release(PyObject *self, PyObject *const *given, Py_ssize_t count, PyObjec
     Py_RETURN_NONE;
 }
 
-#define KEYWORDS(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL | METH_KEYWORDS
-
 static PyMethodDef engine_methods[] = {
     {"open", KEYWORDS(engine_open), "See engine.Engine."},
-    {"close", engine_close, METH_O, "See engine.Engine."},
+    {"close", KEYWORDS(engine_close), "See engine.Engine."},
     {"command", KEYWORDS(engine_command), "See engine.Engine."},
     {"batch", KEYWORDS(engine_batch), "See engine.Engine."},
     {"execute", KEYWORDS(engine_execute), "See engine.Engine."},

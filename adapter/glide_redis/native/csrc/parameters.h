@@ -1,5 +1,7 @@
 /* What the methods are called with. */
 
+#define KEYWORDS(function) (PyCFunction)(void (*)(void))function, METH_FASTCALL | METH_KEYWORDS
+
 static int
 seconds_of(PyObject *object, double *seconds)
 {
