@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from slotproof.chaos.timeline import (
@@ -79,6 +79,7 @@ def test_a_writer_that_never_comes_back_has_a_gap_to_the_end() -> None:
 @given(timelines())
 def test_the_gap_is_the_longest_hole(case: tuple[tuple[Ack, ...], Outage]) -> None:
     found, outage = case
+    assume(outage.ended > outage.fault)
     gap = longest_gap(found, outage)
     edges = [a.at for a in found if a.at <= outage.ended]
     holes = [b - a for a, b in pairwise([*edges, outage.ended]) if b > outage.fault]

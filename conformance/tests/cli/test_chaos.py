@@ -83,8 +83,8 @@ def descendants(pid: int) -> dict[int, str]:
     for other in processes():
         with suppress(OSError):
             stat = Path(f"/proc/{other}/stat").read_text(encoding="utf-8")
+            commands[other] = command_of(other)  # First: it may be gone by now.
             parents[other] = int(stat.rpartition(")")[2].split()[1])
-            commands[other] = command_of(other)
     found: dict[int, str] = {}
     pending = [pid]
     while pending:
